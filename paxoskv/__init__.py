@@ -1,0 +1,1 @@
+"""paxoskv: a strongly consistent, replicated key-value store."""

@@ -1,0 +1,86 @@
+"""The acceptor: keeps promises, votes, and says no at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from paxoskv.paxos.ballot import Ballot, NodeId, Slot, Vote
+from paxoskv.paxos.effects import Effects, SavePromise, SaveVote
+from paxoskv.paxos.log import Log
+from paxoskv.paxos.messages import Accept, Accepted, Envelope, Prepare, Promise, Rejected
+
+PART_BYTES_MAX = 1 << 20
+"""Votes of one Promise or Learn message: large answers travel in pieces below the frame limit (P32)."""
+
+
+class Acceptor:
+    """The memory of one node: the highest ballot it promised, and its votes in `log`.
+
+    promised: never lowered; set in memory before it is durable, spoken of only afterwards (P1).
+    Source: Paxos Made Simple 2.2 and 2.5.
+    """
+
+    def __init__(self, node: NodeId, log: Log, promised: Ballot) -> None:
+        self._node = node
+        self._log = log
+        self.promised = promised
+
+    def on_prepare(self, sender: NodeId, msg: Prepare, out: Effects) -> bool:
+        """Phase 1b: promise `msg.ballot` and report every vote that may matter; return whether it did.
+
+        A repeated Prepare of the promised ballot is answered again: the first answer may be lost.
+        """
+        if msg.ballot < self.promised:
+            out.send_now.append(Envelope(sender, Rejected(msg.ballot, self.promised)))
+            return False
+        if msg.ballot > self.promised:
+            self.promised = msg.ballot
+            out.persist.append(SavePromise(msg.ballot))
+        parts = list(_split(self._log.open_votes()))
+        for number, votes in enumerate(parts):
+            out.send_synced.append(Envelope(sender, self._promise(msg.ballot, number, len(parts), votes)))
+        return True
+
+    def on_accept(self, sender: NodeId, msg: Accept, out: Effects) -> bool:
+        """Phase 2b: vote for `msg.value` in `msg.slot` unless a higher ballot was promised (P1a).
+
+        Returns whether the sender's ballot holds here, also where the vote itself was dropped for want of room.
+        """
+        if msg.ballot < self.promised:
+            out.send_now.append(Envelope(sender, Rejected(msg.ballot, self.promised)))
+            return False
+        self.promised = msg.ballot
+        if not self._log.has_room(msg.slot):
+            return True
+        vote, prior = Vote(msg.ballot, msg.value), self._log.votes.get(msg.slot)
+        if prior is None or prior.ballot < vote.ballot:
+            self._log.record(msg.slot, vote)
+            out.persist.append(SaveVote(msg.slot, vote, self._log.commit_slot))
+        else:
+            self._assert_repeats(msg.slot, prior, vote)
+        out.send_synced.append(Envelope(sender, Accepted(msg.ballot, msg.slot)))
+        return True
+
+    def _promise(self, ballot: Ballot, part: int, parts: int, votes: tuple[tuple[Slot, Vote], ...]) -> Promise:
+        log = self._log
+        return Promise(ballot, part, parts, log.commit_slot, log.compacted_slot, votes, tuple(log.faulty))
+
+    def _assert_repeats(self, slot: Slot, prior: Vote, vote: Vote) -> None:
+        """One value per ballot and slot; a learned value may carry a higher ballot than a late Accept."""
+        same_ballot = prior.ballot == vote.ballot
+        assert not same_ballot or prior == vote, (
+            f"two values for ballot {vote.ballot} in slot {slot} at node {self._node}"
+        )
+
+
+def _split(votes: tuple[tuple[Slot, Vote], ...]) -> Iterator[tuple[tuple[Slot, Vote], ...]]:
+    """Cut votes into pieces of at most PART_BYTES_MAX (one vote at least); at least one piece, perhaps empty."""
+    piece: list[tuple[Slot, Vote]] = []
+    size = 0
+    for slot, vote in votes:
+        if piece and size + len(vote.value) > PART_BYTES_MAX:
+            yield tuple(piece)
+            piece, size = [], 0
+        piece.append((slot, vote))
+        size += len(vote.value)
+    yield tuple(piece)
