@@ -126,6 +126,12 @@ class Replica:
         """The highest ballot promised."""
         return self._acceptor.promised
 
+    @property
+    def next_slot(self) -> Slot:
+        """The slot of the next proposal; only while leading."""
+        assert self._leader is not None, "only a leader has a next slot"
+        return self._leader.next_slot
+
     def can_propose(self) -> bool:
         """Whether `propose` may be called now."""
         return self._leader is not None and self._leader.has_room()
@@ -165,9 +171,9 @@ class Replica:
         return self._finish(now, out)
 
     def propose(self, value: Value, now: float) -> tuple[Slot, Effects]:
-        """Issue `value` in the next slot. Only while `can_propose()`.
+        """Issue `value` in the next slot, and return that slot. Only while `can_propose()`.
 
-        Returns the slot. It is chosen when it comes back in `Effects.chosen` with this very ballot still leading.
+        It is chosen when the slot comes back in `Effects.chosen` with this very ballot still leading.
         """
         assert self._leader is not None, "propose without leading"
         assert self._leader.has_room(), f"propose with a full window before slot {self._leader.next_slot}"

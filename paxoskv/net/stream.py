@@ -1,0 +1,132 @@
+"""One TCP connection that carries frames, whichever side it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+from paxoskv.net.frames import FrameError, FrameReader, frame
+from paxoskv.net.protocol import ProtocolError
+
+log = logging.getLogger(__name__)
+
+HELLO_TIMEOUT_S = 5.0
+_USER_TIMEOUT_MS = 5000
+
+
+class FrameStream(asyncio.Protocol):
+    """Cuts what arrives into payloads, writes frames, and closes with a reason.
+
+    A subclass handles `on_payload` and `on_closed`. Anything wrong with the bytes closes this connection and
+    nothing else (H1): raise ProtocolError, or a subclass of ValueError named in `faults`.
+    """
+
+    faults: tuple[type[ValueError], ...] = (FrameError, ProtocolError)
+
+    def __init__(self, write_bytes_max: int) -> None:
+        self.reader = FrameReader()
+        self.peername = "nobody"
+        self.closed_because: str | None = None
+        self._write_bytes_max = write_bytes_max
+        self._transport: asyncio.Transport | None = None
+        self._hello_timer: asyncio.TimerHandle | None = None
+
+    # For subclasses
+
+    def on_payload(self, payload: bytes) -> None:
+        """A frame arrived."""
+        raise NotImplementedError
+
+    def on_closed(self, reason: str) -> None:
+        """The connection is gone; called once, only after it was made."""
+        raise NotImplementedError
+
+    def refusal(self, reason: str) -> bytes | None:
+        """Return the last payload for the other side before a close by our fault-finding, None for silence."""
+        raise NotImplementedError
+
+    # For the owner
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent."""
+        return self._transport is not None and self.closed_because is None
+
+    def send(self, payload: bytes) -> None:
+        """Send one frame; nothing on a closed connection. A reader too slow for its queue is cut off (P33)."""
+        transport = self._transport
+        if transport is None or self.closed_because is not None:
+            return
+        transport.write(frame(payload))
+        if transport.get_write_buffer_size() > self._write_bytes_max:
+            self.abort(f"more than {self._write_bytes_max} bytes wait to be read by {self.peername}")
+
+    def hello_done(self, frame_bytes_max: int) -> None:
+        """The other side is known: lift the limits that held until now."""
+        self.reader.frame_bytes_max = frame_bytes_max
+        if self._hello_timer:
+            self._hello_timer.cancel()
+            self._hello_timer = None
+
+    def close(self, reason: str) -> None:
+        """Close after what is written has left."""
+        if self._transport and self.closed_because is None:
+            self.closed_because = reason
+            self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Close at once; unsent frames are lost."""
+        if self._transport and self.closed_because is None:
+            self.closed_because = reason
+            self._transport.abort()
+
+    def refuse(self, reason: str) -> None:
+        """Tell the other side why, and close."""
+        if self.is_open:
+            log.warning("connection refused", extra={"remote": self.peername, "reason": reason})
+            last = self.refusal(reason)
+            if last is not None:
+                self.send(last)
+            self.close(reason)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport), f"not a stream transport: {transport}"
+        self._transport = transport
+        host_port = transport.get_extra_info("peername")
+        self.peername = f"{host_port[0]}:{host_port[1]}" if host_port else "unknown"
+        _detect_dead_peer(transport)
+        loop = asyncio.get_running_loop()
+        self._hello_timer = loop.call_later(HELLO_TIMEOUT_S, self._no_hello)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self.reader.feed(data):
+                if self.closed_because is not None:
+                    return
+                self.on_payload(payload)
+        except self.faults as error:
+            self.refuse(str(error))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        reason = self.closed_because or (str(error) if error else "closed by the other side")
+        self.closed_because = reason
+        if self._hello_timer:
+            self._hello_timer.cancel()
+        self.on_closed(reason)
+
+    def _no_hello(self) -> None:
+        self.refuse(f"no hello within {HELLO_TIMEOUT_S:g} s")
+
+
+def _detect_dead_peer(transport: asyncio.Transport) -> None:
+    """Let the kernel end a connection whose other end vanished without a word (R22)."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)

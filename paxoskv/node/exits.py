@@ -1,0 +1,21 @@
+"""Why a node's process ends, and with which code."""
+
+from __future__ import annotations
+
+OK = 0
+USAGE = 2
+"""The operator has to change something: a flag, a file, a port in use, a directory another process holds."""
+QUARANTINED = 5
+"""The directory is damaged, emptied, or not this node's: it must not vote. The message names the remedy."""
+JOURNAL_FAILED = 6
+"""The disk failed under the journal (P6): nothing more was promised; a restart checks what is there."""
+BUG = 70
+"""A task died of an error that nobody foresaw (P38): better no node than half a node."""
+
+
+class NodeFailure(Exception):
+    """The node has to end with `code`; the message is for the operator."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,211 @@
+"""Every node's connections with every other: what it says leaves on its own links, what it hears comes in here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from paxoskv.net import codec, protocol
+from paxoskv.net.frames import PEER_FRAME_BYTES_MAX, FrameError
+from paxoskv.net.link import PeerLink
+from paxoskv.net.peering import Card, Refused, decode_card, encode_refusal
+from paxoskv.net.protocol import ProtocolError
+from paxoskv.net.stream import FrameStream
+from paxoskv.node.answers import Waiter
+from paxoskv.node.introductions import Introductions
+from paxoskv.node.supervisor import Supervisor
+from paxoskv.paxos.ballot import NodeId
+from paxoskv.paxos.messages import Message
+from paxoskv.paxos.replica import Implausible
+
+log = logging.getLogger(__name__)
+
+FORWARD = 20
+FORWARDED = 21
+_INBOUND_WRITE_BYTES_MAX = 1 << 16
+
+
+class PeerEvents(Protocol):
+    """Who hears what comes from peers."""
+
+    def on_message(self, peer: NodeId, message: Message) -> None:
+        """A core message arrived. Raises: Implausible."""
+
+    def on_forward(self, command: bytes, waiter: Waiter) -> None:
+        """A follower passes a client's write on."""
+
+    def on_forwarded(self, peer: NodeId, number: int, fields: tuple[Any, ...]) -> None:
+        """The leader answers a write that we passed on."""
+
+    def on_broken(self, peer: NodeId) -> None:
+        """A connection with `peer`, of either direction, ended."""
+
+    def on_gone(self, peer: NodeId) -> None:
+        """The process of `peer` does not exist."""
+
+
+class Mesh:
+    """The links to all peers, and one incoming connection from each."""
+
+    def __init__(self, introductions: Introductions, supervisor: Supervisor) -> None:
+        self.introductions = introductions
+        self._supervisor = supervisor
+        self._events: PeerEvents | None = None
+        self._links: dict[NodeId, PeerLink] = {}
+        self._inbound: dict[NodeId, Inbound] = {}
+        self._sinks: dict[NodeId, _PeerSink] = {}
+        self._last: tuple[Message | None, bytes] = (None, b"")
+
+    def connect(self, events: PeerEvents) -> None:
+        """Name who hears of the peers; before `start`."""
+        self._events = events
+
+    def start(self, addresses: Mapping[int, tuple[str, int]], queue_bytes_max: int) -> None:
+        """Begin to dial every peer."""
+        for peer, address in addresses.items():
+            link = PeerLink(peer, address, self._hello_to(peer), self, queue_bytes_max)
+            self._links[peer] = link
+            self._sinks[peer] = _PeerSink(link)
+            self._supervisor.spawn(link.run(), f"link to node {peer}")
+
+    @property
+    def _heard(self) -> PeerEvents:
+        assert self._events is not None, "the mesh has no listener yet"
+        return self._events
+
+    @property
+    def connected(self) -> list[int]:
+        """The peers to which frames leave just now."""
+        return sorted(peer for peer, link in self._links.items() if link.is_up)
+
+    def send(self, to: int, message: Message) -> None:
+        """Send a core message; the same object to several peers is encoded once."""
+        if self._last[0] is not message:
+            self._last = (message, codec.encode(message))
+        self._links[to].send(self._last[1])
+
+    def forward(self, leader: int, number: int, command: bytes) -> bool:
+        """Pass a client's write on; return whether a connection took it."""
+        link = self._links[leader]
+        if link.is_up:
+            link.send(protocol.encode(FORWARD, number, command))
+        return link.is_up
+
+    def close(self, reason: str) -> None:
+        """Close what comes in; the links end with their tasks."""
+        for inbound in list(self._inbound.values()):
+            inbound.close(reason)
+
+    # net.link.LinkOwner
+
+    async def admit(self, card: Card, peer: int) -> None:
+        await self.introductions.admit(card, expected=peer)
+
+    def on_link_up(self, peer: int) -> None:
+        pass
+
+    def on_link_down(self, peer: int) -> None:
+        self._heard.on_broken(peer)
+
+    def on_peer_gone(self, peer: int) -> None:
+        self._heard.on_gone(peer)
+
+    def on_refused(self, peer: int, refused: Refused) -> None:
+        if refused.forgotten:
+            self.introductions.on_forgotten(peer)
+
+    # For Inbound
+
+    def welcome(self, inbound: Inbound, card: Card) -> None:
+        """Check a hello, which may take a write, and answer it."""
+        self._supervisor.spawn(self._welcome(inbound, card), f"welcome of node {card.node}")
+
+    def on_inbound_closed(self, inbound: Inbound, reason: str) -> None:
+        """A peer's connection to us ended."""
+        peer = inbound.peer
+        if peer is not None and self._inbound.get(peer) is inbound:
+            del self._inbound[peer]
+            log.warning("peer hung up", extra={"peer": peer, "reason": reason})
+            self._heard.on_broken(peer)
+
+    def on_payload(self, peer: int, payload: bytes) -> None:
+        """A welcomed peer said something. Raises: ProtocolError, Implausible."""
+        fields = protocol.decode(payload)
+        if fields[0] == FORWARD:
+            _, number, command = codec.items(fields, 3)
+            self._heard.on_forward(codec.blob(command), Waiter(self._sinks[peer], codec.number(number)))
+        elif fields[0] == FORWARDED:
+            if len(fields) < 3:
+                raise ProtocolError("an answer to a forward has a number and a status")
+            self._heard.on_forwarded(peer, codec.number(fields[1]), fields[2:])
+        else:
+            self._heard.on_message(peer, codec.decode(fields))
+
+    async def _welcome(self, inbound: Inbound, card: Card) -> None:
+        try:
+            await self.introductions.admit(card)
+        except Refused as refused:
+            inbound.refuse_peer(refused)
+            return
+        former = self._inbound.pop(card.node, None)
+        if former is not None:
+            former.abort(f"node {card.node} has connected anew")
+        self._inbound[card.node] = inbound
+        inbound.welcomed(card.node, self.introductions.card(card.node).encode())
+
+    def _hello_to(self, peer: int) -> Callable[[], bytes]:
+        return lambda: self.introductions.card(peer).encode()
+
+
+class Inbound(FrameStream):
+    """The listener's end of a peer's link: its hello, our welcome, then only its frames."""
+
+    faults = (FrameError, ProtocolError, Implausible)
+
+    def __init__(self, mesh: Mesh) -> None:
+        super().__init__(_INBOUND_WRITE_BYTES_MAX)
+        self.peer: int | None = None
+        self._mesh = mesh
+        self._introduced = False
+
+    def welcomed(self, peer: int, welcome: bytes) -> None:
+        """The hello was accepted."""
+        self.peer = peer
+        self.hello_done(PEER_FRAME_BYTES_MAX)
+        self.send(welcome)
+
+    def refuse_peer(self, refused: Refused) -> None:
+        """The hello was not accepted: say why, and whether the peer has lost its memory."""
+        log.warning("peer refused", extra={"remote": self.peername, "reason": str(refused)})
+        self.send(encode_refusal(str(refused), refused.forgotten))
+        self.close(str(refused))
+
+    def on_payload(self, payload: bytes) -> None:
+        if self.peer is not None:
+            self._mesh.on_payload(self.peer, payload)
+        elif self._introduced:
+            raise ProtocolError("a peer waits for its welcome before it speaks")
+        else:
+            try:
+                card = decode_card(payload)
+            except Refused as refused:
+                raise ProtocolError(f"a hello was expected, not a refusal: {refused}") from None
+            self._introduced = True
+            self._mesh.welcome(self, card)
+
+    def on_closed(self, reason: str) -> None:
+        self._mesh.on_inbound_closed(self, reason)
+
+    def refusal(self, reason: str) -> bytes | None:
+        return encode_refusal(reason)
+
+
+class _PeerSink:
+    """Where the answers to a follower's forwarded writes go."""
+
+    def __init__(self, link: PeerLink) -> None:
+        self._link = link
+
+    def answer(self, number: int, *fields: Any) -> None:
+        self._link.send(protocol.encode(FORWARDED, number, *fields))

@@ -1,0 +1,139 @@
+"""Commands on their way into the log, and who waits for their replies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from paxoskv.kv.commands import encode_batch
+from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.replies import Reply
+from paxoskv.net import protocol
+from paxoskv.node.answers import Waiter
+from paxoskv.node.engine import Engine
+from paxoskv.paxos.ballot import Ballot, Slot
+
+
+class Proposals:
+    """Makes one batch of all commands that arrive in one turn of the loop, and the next while slots are in flight.
+
+    bytes_in_flight: of commands accepted and not answered; beyond `bytes_max` the answer is OVERLOADED (P33).
+    Log time: a batch carries the milliseconds since the one before it under the same leadership, the first one 0,
+    so that neither a clock jump nor a failover makes anything expire early (P26, P30).
+    """
+
+    def __init__(self, engine: Engine, limits: KvLimits, bytes_max: int, clock: Callable[[], float]) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._bytes_max = bytes_max
+        self._clock = clock
+        self.bytes_in_flight = 0
+        self.closing = False
+        self._queue: deque[tuple[bytes, Waiter]] = deque()
+        self._pending: dict[Slot, list[tuple[bytes, Waiter]]] = {}
+        self._ballot: Ballot | None = None
+        self._batch_s = 0.0
+        self._flush_is_due = False
+        self._drained = asyncio.Event()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be proposed or chosen."""
+        return not self._queue and not self._pending
+
+    def submit(self, command: bytes, waiter: Waiter) -> None:
+        """Take a valid command. Only the leader's node calls this."""
+        if self.closing:
+            waiter.fail(protocol.SHUTTING_DOWN, "this node is shutting down: try another one")
+            return
+        if self.bytes_in_flight + len(command) > self._bytes_max:
+            waiter.fail(protocol.OVERLOADED, f"more than {self._bytes_max} bytes are in flight on this node")
+            return
+        self.bytes_in_flight += len(command)
+        self._queue.append((command, waiter))
+        self._flush_soon()
+
+    async def drain(self) -> None:
+        """Refuse new commands, and return when those accepted are answered."""
+        self.closing = True
+        if not self.is_idle:
+            await self._drained.wait()
+
+    def on_timer(self) -> None:
+        """Propose a bare advance of log time once something is due to expire by it; an idle log stays idle."""
+        expiry_ms = self._engine.machine.next_expiry_ms
+        if expiry_ms is None or not self.is_idle or not self._engine.replica.can_propose():
+            return
+        if self._ballot is None or self._engine.machine.now_ms + self._elapsed_ms() >= expiry_ms:
+            self._propose([])
+
+    def on_role(self) -> None:
+        """Leadership began or ended: what is out under the old one has an unknown outcome, what is not was not."""
+        if self._engine.leads and self._ballot == self._engine.ballot:
+            return
+        self._ballot = None
+        pending, self._pending = self._pending, {}
+        queue, self._queue = self._queue, deque()
+        self.bytes_in_flight = 0
+        for commands in pending.values():
+            for _, waiter in commands:
+                waiter.unknown("leadership was lost before the outcome was known: retry with the same number")
+        for _, waiter in queue:
+            waiter.unavailable("this node does not lead any more")
+        self._drained.set()
+
+    def on_applied(self, slot: Slot, replies: list[Reply]) -> None:
+        """Answer those whose commands stand in `slot`; there is room for another one now."""
+        if self._queue:
+            self._flush_soon()
+        commands = self._pending.pop(slot, None)
+        if commands is None:
+            return
+        assert len(commands) == len(replies), f"slot {slot}: {len(commands)} commands, {len(replies)} replies"
+        ballot = self._ballot
+        for (command, (sink, number)), reply in zip(commands, replies, strict=True):
+            self.bytes_in_flight -= len(command)
+            sink.answer(number, protocol.OK, ballot, reply)
+        if self.closing and self.is_idle:
+            self._drained.set()
+
+    def _flush_soon(self) -> None:
+        """Propose at the end of this turn of the loop, together with what else it brings."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Propose what is queued, as far as the window allows."""
+        self._flush_is_due = False
+        while self._queue and self._engine.replica.can_propose():
+            self._propose(self._take_batch())
+
+    def _propose(self, commands: list[tuple[bytes, Waiter]]) -> None:
+        value = encode_batch(self._advance_ms(), [command for command, _ in commands])
+        if commands:
+            self._pending[self._engine.replica.next_slot] = commands
+        self._engine.propose(value)
+
+    def _take_batch(self) -> list[tuple[bytes, Waiter]]:
+        """Take the oldest commands that fit in one batch, one at least."""
+        queue, size = self._queue, 0
+        commands: list[tuple[bytes, Waiter]] = []
+        while queue and len(commands) < self._limits.batch_commands_max:
+            size += len(queue[0][0])
+            if commands and size > self._limits.batch_bytes_max:
+                break
+            commands.append(queue.popleft())
+        return commands
+
+    def _elapsed_ms(self) -> int:
+        """Whole milliseconds since the last batch of this leadership; nothing before its first."""
+        return int((self._clock() - self._batch_s) * 1000) if self._ballot else 0
+
+    def _advance_ms(self) -> int:
+        """Return the log time that the next batch adds, and begin the next interval right where this one ends."""
+        elapsed_ms = self._elapsed_ms()
+        self._batch_s = self._batch_s + elapsed_ms / 1000 if self._ballot else self._clock()
+        self._ballot = self._engine.ballot
+        return elapsed_ms

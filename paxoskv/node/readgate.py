@@ -1,0 +1,44 @@
+"""Linearizable reads: gathered for a turn of the loop, confirmed together, answered from the applied state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from paxoskv.node.answers import Waiter
+from paxoskv.node.engine import Engine
+
+Serve = Callable[[Waiter], None]
+
+
+class ReadGate:
+    """Holds reads until the core has confirmed that the state is fresh enough for them.
+
+    All reads of one turn share a token, and all tokens that wait for a round share the round.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._token = 0
+        self._turn: list[tuple[Serve, Waiter]] = []
+        self._held: dict[int, list[tuple[Serve, Waiter]]] = {}
+
+    def submit(self, serve: Serve, waiter: Waiter) -> None:
+        """Call `serve(waiter)` when a linearizable read is allowed, or fail the waiter."""
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self._flush_turn)
+        self._turn.append((serve, waiter))
+
+    def on_reads(self, ready: list[int], failed: list[int]) -> None:
+        """The core has decided about tokens."""
+        for token in ready:
+            for serve, waiter in self._held.pop(token):
+                serve(waiter)
+        for token in failed:
+            for _, waiter in self._held.pop(token):
+                waiter.unavailable("no leader could confirm the read: retry, or read stale")
+
+    def _flush_turn(self) -> None:
+        self._token += 1
+        self._held[self._token], self._turn = self._turn, []
+        self._engine.read(self._token)

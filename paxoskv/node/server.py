@@ -1,0 +1,212 @@
+"""One running server: wires core, state machine, journal and network to the event loop, and takes them down again."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import socket
+import time
+from contextlib import AsyncExitStack
+
+from paxoskv.kv.machine import Machine
+from paxoskv.node.clients import Clients, ClientStream
+from paxoskv.node.config import NodeConfig
+from paxoskv.node.coordinator import Coordinator
+from paxoskv.node.engine import Engine
+from paxoskv.node.exits import JOURNAL_FAILED, QUARANTINED, USAGE, NodeFailure
+from paxoskv.node.forwards import Forwards
+from paxoskv.node.introductions import Introductions
+from paxoskv.node.lagging import Laggards
+from paxoskv.node.mesh import Inbound, Mesh
+from paxoskv.node.proposals import Proposals
+from paxoskv.node.readgate import ReadGate
+from paxoskv.node.requests import Requests
+from paxoskv.node.status import Status
+from paxoskv.node.supervisor import Supervisor
+from paxoskv.node.watchdog import Watchdog
+from paxoskv.paxos.log import Log
+from paxoskv.paxos.quorum import Quorums
+from paxoskv.paxos.replica import Replica, Settings
+from paxoskv.paxos.timing import Timing
+from paxoskv.storage.errors import DirectoryInUse, JournalFailed, StorageError
+from paxoskv.storage.journal import Journal
+from paxoskv.storage.lockfile import DirectoryLock
+from paxoskv.storage.writer import JournalWriter
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.01
+DRAIN_TIMEOUT_S = 1.0
+
+
+async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
+    """Run one node until `stop` is set, then finish what is in flight and take everything down in order (P37).
+
+    Raises: NodeFailure, with the exit code and the reason.
+    """
+    supervisor = Supervisor()
+    asyncio.get_running_loop().set_exception_handler(supervisor.on_loop_error)
+    try:
+        async with AsyncExitStack() as stack:
+            stack.enter_context(DirectoryLock(config.directory))
+            client_socket = stack.enter_context(_bind(config.listen_client, "clients"))
+            peer_socket = stack.enter_context(_bind(config.listen_peer, "peers"))
+            journal = await _open_journal(config)
+            stack.push_async_callback(journal.close)
+            node = Node(config, journal, await _replay(journal, config), supervisor)
+            stack.push_async_callback(node.close)
+            await node.start(client_socket, peer_socket)
+            await supervisor.wait(stop)
+            await node.retire()
+    except StorageError as error:
+        raise _as_failure(error) from error
+
+
+class Node:
+    """The parts of a running node, and the order in which they begin and end."""
+
+    def __init__(self, config: NodeConfig, journal: Journal, machine: Machine, supervisor: Supervisor) -> None:
+        self._config = config
+        self._supervisor = supervisor
+        introductions = Introductions(
+            journal.identity,
+            config.cluster,
+            config.advertise_client,
+            journal.peers,
+            journal.save_peer,
+            supervisor.fail,
+        )
+        self._mesh = mesh = Mesh(introductions, supervisor)
+        self._replica = replica = _make_replica(config, journal)
+        laggards = Laggards(journal, replica, mesh.send, supervisor)
+        self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, time.monotonic)
+        self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(_as_failure(error)))
+        self._watchdog = Watchdog()
+        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, time.monotonic)
+        forwards = Forwards(mesh.forward, config.bytes_in_flight_max)
+        reads = ReadGate(engine)
+        requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
+        self._clients = Clients(
+            requests,
+            (journal.identity.cluster, config.node),
+            self._leader,
+            config.requests_in_flight_max,
+            config.connections_max,
+        )
+        coordinator = Coordinator(engine, self._proposals, forwards, reads, requests, self._clients.on_leader)
+        engine.connect(self._writer, coordinator)
+        mesh.connect(coordinator)
+
+    async def start(self, client_socket: socket.socket, peer_socket: socket.socket) -> None:
+        """Begin to write, to listen, to dial and to let time pass."""
+        loop = asyncio.get_running_loop()
+        self._supervisor.spawn(self._writer.run(), "journal writer")
+        self._servers = [
+            await loop.create_server(lambda: Inbound(self._mesh), sock=peer_socket),
+            await loop.create_server(lambda: ClientStream(self._clients), sock=client_socket),
+        ]
+        peers = {node: address for node, address in self._config.addresses.items() if node != self._config.node}
+        self._mesh.start(peers, self._config.peer_queue_bytes_max)
+        self._supervisor.spawn(self._tick(), "ticker")
+        self._supervisor.spawn(self._watchdog.run(), "watchdog")
+        log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
+
+    async def retire(self) -> None:
+        """Finish or fail what is in flight, and hand leadership over without a silence."""
+        log.info("shutting down")
+        for server in self._servers:
+            server.close()
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self._proposals.drain()
+        except TimeoutError:
+            log.warning("shutting down with writes in flight: their outcome is unknown to their clients")
+        self._engine.step_down()
+        self._clients.close("this node is shutting down")
+        self._mesh.close("this node is shutting down")
+
+    async def close(self) -> None:
+        """End every task, the writer last and only when it has written what it was given."""
+        await self._writer.close()
+        await self._supervisor.cancel()
+
+    async def _tick(self) -> None:
+        """Let time pass in the core."""
+        while True:
+            self._engine.on_timer()
+            self._proposals.on_timer()
+            await asyncio.sleep(TICK_S)
+
+    def _leader(self) -> tuple[int, str]:
+        """The known leader and where its clients connect; 0 if there is none."""
+        leader = self._replica.leader or 0
+        return leader, self._mesh.introductions.client_endpoints.get(leader, "")
+
+    def _status(self, journal: Journal) -> Status:
+        gauges = {
+            "healthy": lambda: self._writer.stalled is None,
+            "error": lambda: self._writer.stalled,
+            "keys": lambda: self._engine.machine.keys,
+            "sessions": lambda: self._engine.machine.sessions,
+            "clients": lambda: len(self._clients),
+            "peers": lambda: self._mesh.connected,
+            "journal_bytes": journal.file_bytes,
+            "journal_backlog_bytes": lambda: self._writer.backlog_bytes,
+            "loop_stalls": lambda: self._watchdog.stalls,
+            "loop_stall_max_ms": lambda: self._watchdog.stall_max_ms,
+        }
+        return Status(journal.identity.cluster, self._config.advertise_client, self._engine, gauges, time.monotonic())
+
+
+def _make_replica(config: NodeConfig, journal: Journal) -> Replica:
+    recovered = journal.recovered
+    timing = Timing(config.heartbeat_s, config.election_timeout_s, config.election_jitter_s)
+    settings = Settings(config.node, Quorums.of(config.cluster, config.phase2_quorum), timing, config.window)
+    slots = Log(recovered.commit_slot, recovered.open_votes, recovered.faulty, recovered.compacted_slot)
+    return Replica(settings, slots, recovered.promised, random.Random(), time.monotonic())
+
+
+async def _open_journal(config: NodeConfig) -> Journal:
+    opener = Journal.create if config.bootstrap else Journal.open
+    return await opener(config.directory, config.cluster_id, config.node)
+
+
+async def _replay(journal: Journal, config: NodeConfig) -> Machine:
+    """Return the state machine as of the durable commit slot; nothing is served before it is there (P37)."""
+    machine = Machine(config.kv_limits)
+    async for votes in journal.replay(1, journal.recovered.commit_slot):
+        for slot, vote in votes:
+            machine.apply(slot, vote.value)
+    gc.collect()
+    gc.freeze()
+    log.info("replayed", extra={"slots": machine.applied_slot, "keys": machine.keys})
+    return machine
+
+
+def _bind(address: str, whom: str) -> socket.socket:
+    """Return a bound socket that does not listen yet, so that a port in use is found before anything is opened."""
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, proto, _, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, proto)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(target)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise NodeFailure(USAGE, f"cannot listen on {address} for {whom}: {reason}. Choose another port") from error
+    return sock
+
+
+def _as_failure(error: StorageError) -> NodeFailure:
+    """Translate what the storage says into an exit code."""
+    if isinstance(error, DirectoryInUse):
+        return NodeFailure(USAGE, str(error))
+    if isinstance(error, JournalFailed):
+        return NodeFailure(JOURNAL_FAILED, str(error))
+    return NodeFailure(QUARANTINED, str(error))
