@@ -10,7 +10,9 @@ from paxoskv.paxos.log import Log
 from paxoskv.paxos.messages import Accept, Accepted, Envelope, Prepare, Promise, Rejected
 
 PART_BYTES_MAX = 1 << 20
-"""Votes of one Promise or Learn message: large answers travel in pieces below the frame limit (P32)."""
+"""Values in one Promise or Learn message: large answers travel in pieces below the frame limit (P32)."""
+
+PART_VOTES_MAX = 4096
 
 
 class Acceptor:
@@ -36,7 +38,7 @@ class Acceptor:
         if msg.ballot > self.promised:
             self.promised = msg.ballot
             out.persist.append(SavePromise(msg.ballot))
-        parts = list(_split(self._log.open_votes()))
+        parts = list(_split(self._log.open_votes(msg.from_slot)))
         for number, votes in enumerate(parts):
             out.send_synced.append(Envelope(sender, self._promise(msg.ballot, number, len(parts), votes)))
         return True
@@ -74,11 +76,11 @@ class Acceptor:
 
 
 def _split(votes: tuple[tuple[Slot, Vote], ...]) -> Iterator[tuple[tuple[Slot, Vote], ...]]:
-    """Cut votes into pieces of at most PART_BYTES_MAX (one vote at least); at least one piece, perhaps empty."""
+    """Cut votes into pieces within the limits of a part (one vote at least); at least one piece, perhaps empty."""
     piece: list[tuple[Slot, Vote]] = []
     size = 0
     for slot, vote in votes:
-        if piece and size + len(vote.value) > PART_BYTES_MAX:
+        if piece and (size + len(vote.value) > PART_BYTES_MAX or len(piece) == PART_VOTES_MAX):
             yield tuple(piece)
             piece, size = [], 0
         piece.append((slot, vote))

@@ -104,6 +104,11 @@ class Election:
         self._not_before_s = now + self._timing.election_jitter_s
         return True
 
+    def yield_to(self, now: float) -> None:
+        """Another candidate has our promise: leave it the time to win, and do not outbid it (P19)."""
+        self.attempt = 0
+        self._not_before_s = max(self._not_before_s, now + self._timing.election_timeout_s)
+
     def back_off(self, now: float) -> None:
         """An attempt or a leadership came to nothing: wait a random time, longer after each loss (P19)."""
         self.attempt = 0

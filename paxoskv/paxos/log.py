@@ -84,9 +84,10 @@ class Log:
             self._trim_tail()
         return slot, value
 
-    def open_votes(self) -> tuple[tuple[Slot, Vote], ...]:
-        """Return every vote above `commit_slot`, by slot."""
-        return tuple((slot, self.votes[slot]) for slot in sorted(self.votes) if slot > self.commit_slot)
+    def open_votes(self, from_slot: Slot) -> tuple[tuple[Slot, Vote], ...]:
+        """Return every vote from `from_slot` on that is above `commit_slot`, by slot."""
+        first = max(from_slot, self.commit_slot + 1)
+        return tuple((slot, self.votes[slot]) for slot in sorted(self.votes) if slot >= first)
 
     def chosen_from(self, from_slot: Slot, to_slot: Slot, bytes_max: int) -> tuple[tuple[Slot, Vote], ...] | None:
         """Return the chosen votes of from..to that fit in `bytes_max` (one at least), None if they left memory."""

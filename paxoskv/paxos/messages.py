@@ -64,7 +64,7 @@ class Promise:
 
     commit_slot:    every slot up to it is chosen and can be learned from the sender: never empty (P15).
     compacted_slot: slots up to it are gone from the sender's journal; learn them from a snapshot.
-    votes:          of this part: every vote of the sender above its commit_slot, as (slot, vote).
+    votes:          of this part: every vote of the sender above its commit_slot and from from_slot on, as (slot, vote).
     faulty:         slots whose record is damaged: the sender says nothing about them (P5).
     """
 

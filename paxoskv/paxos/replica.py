@@ -324,8 +324,10 @@ class Replica:
 
     def _on_prepare(self, sender: NodeId, msg: Prepare, now: float, out: Effects) -> None:
         self._check_owner(sender, msg.ballot)
-        if self._acceptor.on_prepare(sender, msg, out) and self.role is not Role.FOLLOWER and sender != self.node:
-            self._become_follower(now, out)
+        if self._acceptor.on_prepare(sender, msg, out):
+            if self.role is not Role.FOLLOWER:
+                self._become_follower(now, out)
+            self._election.yield_to(now)
 
     def _on_promise(self, sender: NodeId, msg: Promise, now: float, out: Effects) -> None:
         if self._candidate:
