@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from typing import cast
 
 from paxoskv.net.frames import FrameError, FrameReader, frame
 from paxoskv.net.protocol import ProtocolError
@@ -93,8 +94,7 @@ class FrameStream(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), f"not a stream transport: {transport}"
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)
         host_port = transport.get_extra_info("peername")
         self.peername = f"{host_port[0]}:{host_port[1]}" if host_port else "unknown"
         _detect_dead_peer(transport)
