@@ -22,9 +22,11 @@ class Acceptor:
     Source: Paxos Made Simple 2.2 and 2.5.
     """
 
-    def __init__(self, node: NodeId, log: Log, promised: Ballot) -> None:
+    def __init__(self, node: NodeId, log: Log, promised: Ballot, first_answer: int) -> None:
+        """first_answer: random, so that parts of answers from two lives of this node never mix (P12, P31)."""
         self._node = node
         self._log = log
+        self._answer = first_answer
         self.promised = promised
 
     def on_prepare(self, sender: NodeId, msg: Prepare, out: Effects) -> bool:
@@ -35,9 +37,8 @@ class Acceptor:
         if msg.ballot < self.promised:
             out.send_now.append(Envelope(sender, Rejected(msg.ballot, self.promised)))
             return False
-        if msg.ballot > self.promised:
-            self.promised = msg.ballot
-            out.persist.append(SavePromise(msg.ballot))
+        self._keep_promise(msg.ballot, out)
+        self._answer += 1
         parts = list(_split(self._log.open_votes(msg.from_slot)))
         for number, votes in enumerate(parts):
             out.send_synced.append(Envelope(sender, self._promise(msg.ballot, number, len(parts), votes)))
@@ -46,32 +47,43 @@ class Acceptor:
     def on_accept(self, sender: NodeId, msg: Accept, out: Effects) -> bool:
         """Phase 2b: vote for `msg.value` in `msg.slot` unless a higher ballot was promised (P1a).
 
+        A slot known to be chosen keeps its record: an Accept of it may be a late one of a deposed leader, with another
+        value. The answer is yes all the same, or a leader that knows less than we do would never get past the slot.
         Returns whether the sender's ballot holds here, also where the vote itself was dropped for want of room.
         """
         if msg.ballot < self.promised:
             out.send_now.append(Envelope(sender, Rejected(msg.ballot, self.promised)))
             return False
-        self.promised = msg.ballot
+        self._keep_promise(msg.ballot, out)
         if not self._log.has_room(msg.slot):
             return True
-        vote, prior = Vote(msg.ballot, msg.value), self._log.votes.get(msg.slot)
-        if prior is None or prior.ballot < vote.ballot:
-            self._log.record(msg.slot, vote)
-            out.persist.append(SaveVote(msg.slot, vote, self._log.commit_slot))
-        else:
-            self._assert_repeats(msg.slot, prior, vote)
+        self._vote(msg.slot, Vote(msg.ballot, msg.value), out)
         out.send_synced.append(Envelope(sender, Accepted(msg.ballot, msg.slot)))
         return True
 
+    def _keep_promise(self, ballot: Ballot, out: Effects) -> None:
+        """Promise `ballot`, which is not below our promise; a record of its own outlives a damaged vote (P5)."""
+        if ballot > self.promised:
+            self.promised = ballot
+            out.persist.append(SavePromise(ballot))
+
+    def _vote(self, slot: Slot, vote: Vote, out: Effects) -> None:
+        prior = self._log.votes.get(slot)
+        if slot > self._log.commit_slot and (prior is None or prior.ballot < vote.ballot):
+            self._log.record(slot, vote)
+            out.persist.append(SaveVote(slot, vote, self._log.commit_slot))
+        elif prior is not None:
+            self._assert_agrees(slot, prior, vote)
+
     def _promise(self, ballot: Ballot, part: int, parts: int, votes: tuple[tuple[Slot, Vote], ...]) -> Promise:
         log = self._log
-        return Promise(ballot, part, parts, log.commit_slot, log.compacted_slot, votes, tuple(log.faulty))
+        faulty = tuple(log.faulty)
+        return Promise(ballot, part, parts, log.commit_slot, log.compacted_slot, votes, faulty, self._answer)
 
-    def _assert_repeats(self, slot: Slot, prior: Vote, vote: Vote) -> None:
-        """One value per ballot and slot; a learned value may carry a higher ballot than a late Accept."""
-        same_ballot = prior.ballot == vote.ballot
-        assert not same_ballot or prior == vote, (
-            f"two values for ballot {vote.ballot} in slot {slot} at node {self._node}"
+    def _assert_agrees(self, slot: Slot, prior: Vote, vote: Vote) -> None:
+        """One value per ballot and slot, and none but the chosen one above it (P2b); a late Accept may be below."""
+        assert vote.ballot < prior.ballot or prior.value == vote.value, (
+            f"two values in slot {slot} at node {self._node}, of ballots {prior.ballot} and {vote.ballot}"
         )
 
 

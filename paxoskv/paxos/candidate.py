@@ -14,6 +14,7 @@ from paxoskv.paxos.quorum import Quorums
 class Report:
     """What one acceptor said in all parts of its promise; nothing before the last part is there (P12)."""
 
+    answer: int
     commit_slot: Slot
     faulty: frozenset[Slot]
     parts: int
@@ -35,7 +36,8 @@ class Report:
 class Candidate:
     """Collects the promises of one ballot.
 
-    Only messages of exactly `ballot` count, and each acceptor once (P11).
+    Only messages of exactly `ballot` count, and each acceptor once (P11): with the answer that was heard of first,
+    for parts of two answers need not fit together (P12).
     """
 
     def __init__(self, ballot: Ballot, quorums: Quorums) -> None:
@@ -49,9 +51,9 @@ class Candidate:
             return
         report = self._reports.get(sender)
         if report is None:
-            report = Report(msg.commit_slot, frozenset(msg.faulty), msg.parts)
+            report = Report(msg.answer, msg.commit_slot, frozenset(msg.faulty), msg.parts)
             self._reports[sender] = report
-        if msg.parts == report.parts and 0 <= msg.part < report.parts:
+        if msg.answer == report.answer:
             report.add(msg)
 
     def promised_by(self) -> list[NodeId]:

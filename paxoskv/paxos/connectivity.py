@@ -21,10 +21,11 @@ class Connectivity:
     round: number of the latest round; only grows, so none is used twice in the life of a process (P23).
     """
 
-    def __init__(self, peers: Sequence[NodeId], timing: Timing) -> None:
+    def __init__(self, peers: Sequence[NodeId], timing: Timing, first_round: int) -> None:
+        """first_round: random, so that an ack meant for an earlier life of this node proves nothing (P31)."""
         self._peers = peers
         self._timing = timing
-        self.round = 0
+        self.round = first_round
         self._began_s: dict[int, float] = {}
         self._heard_s: dict[NodeId, float] = {}
         self._next_s = 0.0

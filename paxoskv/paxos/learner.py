@@ -29,17 +29,18 @@ class Learner:
 
     def on_commit(self, sender: NodeId, ballot: Ballot, commit_slot: Slot, now: float, out: Effects) -> None:
         """The leader of `ballot` knows every slot up to `commit_slot` to be chosen."""
-        if self._known.get(sender, 0) < commit_slot:
-            self._known[sender] = commit_slot
+        self.note(sender, commit_slot)
         self._told = max(self._told, (ballot, commit_slot))
         self._follow(out)
         if self._log.commit_slot < commit_slot:
             self.ask(sender, now, out)
 
     def note(self, sender: NodeId, commit_slot: Slot) -> None:
-        """`sender`, whoever leads, can tell us the slots up to `commit_slot`."""
-        if self._known.get(sender, 0) < commit_slot:
-            self._known[sender] = commit_slot
+        """`sender`, whoever leads, can tell us the slots up to `commit_slot`: its last word counts, not its best.
+
+        After a restart a node may know less than before; asking it in vain would keep us from asking another.
+        """
+        self._known[sender] = commit_slot
 
     def lag(self) -> int:
         """How many slots the best informed peer is ahead."""
@@ -77,7 +78,7 @@ class Learner:
             return
         self._follow(out)
         self._asked_s = float("-inf")
-        self._known[sender] = max(self._known.get(sender, 0), msg.commit_slot)
+        self.note(sender, msg.commit_slot)
         self.ask(sender, now, out)
 
     def _adopt(self, slot: Slot, vote: Vote, out: Effects) -> None:

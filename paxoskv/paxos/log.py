@@ -60,15 +60,10 @@ class Log:
         return ahead <= 1 or (ahead <= SLOT_AHEAD_MAX and self._open_bytes < OPEN_BYTES_MAX)
 
     def record(self, slot: Slot, vote: Vote) -> None:
-        """Keep `vote` as the node's vote in `slot`; one that fell out of the tail stays out of memory."""
-        if slot < self._tail_from:
-            return
+        """Keep `vote` as the node's vote in `slot`, which is not known to be chosen: such a slot never changes."""
+        assert slot > self.commit_slot, f"vote of {vote.ballot} in slot {slot}, chosen: commit {self.commit_slot}"
         prior = self.votes.get(slot)
-        grown = len(vote.value) - (len(prior.value) if prior else 0)
-        if slot > self.commit_slot:
-            self._open_bytes += grown
-        else:
-            self._tail_bytes += grown
+        self._open_bytes += len(vote.value) - (len(prior.value) if prior else 0)
         self.votes[slot] = vote
         if self.faulty and slot in self.faulty:
             self.faulty.remove(slot)

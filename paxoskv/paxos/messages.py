@@ -66,6 +66,7 @@ class Promise:
     compacted_slot: slots up to it are gone from the sender's journal; learn them from a snapshot.
     votes:          of this part: every vote of the sender above its commit_slot and from from_slot on, as (slot, vote).
     faulty:         slots whose record is damaged: the sender says nothing about them (P5).
+    answer:         the same in all parts of one answer; the answer to a repeated Prepare may be cut elsewhere.
     """
 
     ballot: Ballot
@@ -75,6 +76,7 @@ class Promise:
     compacted_slot: Slot
     votes: tuple[tuple[Slot, Vote], ...]
     faulty: tuple[Slot, ...]
+    answer: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from paxoskv.paxos.effects import Effects
 from paxoskv.paxos.election import Election
 from paxoskv.paxos.leader import Leader
 from paxoskv.paxos.learner import Learner
-from paxoskv.paxos.log import Log
+from paxoskv.paxos.log import SLOT_AHEAD_MAX, Log
 from paxoskv.paxos.messages import (
     Accept,
     Accepted,
@@ -80,9 +80,9 @@ class Replica:
         self._quorums = settings.quorums
         self._timing = settings.timing
         self._peers = tuple(peer for peer in settings.quorums.members if peer != settings.node)
-        self._acceptor = Acceptor(settings.node, log, promised)
+        self._acceptor = Acceptor(settings.node, log, promised, rng.getrandbits(62))
         self._learner = Learner(log, settings.timing)
-        self._connectivity = Connectivity(self._peers, settings.timing)
+        self._connectivity = Connectivity(self._peers, settings.timing, rng.getrandbits(62))
         self._election = Election(settings.node, settings.quorums, settings.timing, rng, now)
         self._disk = DiskProgress(settings.timing.election_timeout_s)
         self._candidate: Candidate | None = None
@@ -248,13 +248,16 @@ class Replica:
 
     def _follow(self, now: float, out: Effects) -> None:
         self._follower_reads.fail_overdue(now - self._timing.election_timeout_s, out)
+        if self._election.leader is not None:
+            self._follower_reads.ask(self._election.leader, now, out)
         if self._candidate and now - self._candidate_s > self._timing.election_timeout_s:
             self._become_follower(now, out)
         if self._election.lost_leader(now):
             self._forget_leader(out)
         if self._candidate or not self._election.may_ask(now):
             return
-        if self._connectivity.reaches(self._quorums.phase1 - 1, now) and not self._disk.is_stalled(now):
+        both_phases = max(self._quorums.phase1, self._quorums.phase2)
+        if self._connectivity.reaches(both_phases - 1, now) and not self._disk.is_stalled(now):
             self._stand(now, out)
 
     def _stand(self, now: float, out: Effects) -> None:
@@ -330,6 +333,7 @@ class Replica:
             self._election.yield_to(now)
 
     def _on_promise(self, sender: NodeId, msg: Promise, now: float, out: Effects) -> None:
+        self._check_promise(sender, msg)
         if self._candidate:
             self._candidate.on_promise(sender, msg)
             self._learner.note(sender, msg.commit_slot)
@@ -403,6 +407,8 @@ class Replica:
             self._serve_reads(now, out)
 
     def _on_read_answer(self, sender: NodeId, msg: ReadAnswer, now: float, out: Effects) -> None:
+        if self._leader:
+            return
         self._follower_reads.on_answer(msg)
         self._learner.on_commit(sender, msg.ballot, msg.commit_slot, now, out)
         if self._election.leader is not None:
@@ -433,6 +439,13 @@ class Replica:
         if ballot.node != sender:
             raise Implausible(f"node {sender} used ballot {ballot}, which is not its own")
         self._check_round(ballot)
+
+    def _check_promise(self, sender: NodeId, msg: Promise) -> None:
+        """A slot far beyond those that may be voted in would make us fill an endless gap (H14)."""
+        highest = max([*dict(msg.votes), *msg.faulty], default=0)
+        if not 0 <= msg.part < msg.parts or highest - msg.commit_slot > SLOT_AHEAD_MAX:
+            part = f"part {msg.part} of {msg.parts}, commit slot {msg.commit_slot}, slots up to {highest}"
+            raise Implausible(f"node {sender} made an impossible promise of {msg.ballot}: {part}")
 
     def _check_round(self, ballot: Ballot) -> None:
         """Remember the highest round of all, so that a new ballot of ours is higher (P2)."""

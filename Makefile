@@ -1,0 +1,51 @@
+# paxoskv: `make help` lists what there is. Everything is installed in .venv, nothing outside this directory.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check fix clean
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# What to look for, the version in .ci/constraints.txt first; `make setup PYTHON=/path/to/python` decides otherwise.
+PYTHON ?=
+PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14)
+# Test processes; the tests are written for any number.
+WORKERS ?= 2
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## make .venv with paxoskv and the tools; again only when pyproject.toml or the versions change
+
+run: $(INSTALLED)  ## set-up, then a 3-node cluster in the foreground, data in ./.paxoskv; Ctrl-C stops it
+	@exec $(BIN)/paxoskv cluster up --dir .paxoskv
+
+test: $(INSTALLED)  ## set-up, then all tests
+	@exec $(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(INSTALLED)  ## format, lint, types, tests; changes no file
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+fix: $(INSTALLED)  ## repair what the linter can, and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove .venv and caches; never the data in ./.paxoskv
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find paxoskv tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted or failed installation leaves none and is done again.
+$(INSTALLED): pyproject.toml .ci/constraints.txt
+	@rm -f $@
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	python="$$(.ci/find-python $(PYTHONS))"; \
+	echo "making .venv with $$python"; \
+	"$$python" -m venv --clear .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]' || \
+	{ echo "make: the installation failed; the reason is above. pip uses your own configuration: pip config list" >&2; exit 1; }
+	@touch $@

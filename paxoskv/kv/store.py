@@ -1,0 +1,77 @@
+"""Keys in order and their records, with the revision counter that every change moves."""
+
+from __future__ import annotations
+
+from sortedcontainers import SortedList
+
+from paxoskv.kv import digest
+from paxoskv.kv.records import CREATED, VALUE, VERSION, Record
+
+
+class Store:
+    """A map from keys to records, ordered by the keys' bytes.
+
+    revision: +1 with every change, never reused (P28). contents: digest of all records, see `paxoskv.kv.digest`.
+
+    The order lives beside the map, so that overwriting a key and reading one cost no more than in a plain dict.
+    """
+
+    __slots__ = ("_order", "_records", "contents", "revision")
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.contents = 0
+        self._records: dict[bytes, Record] = {}
+        self._order: SortedList = SortedList()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, key: bytes) -> Record | None:
+        """Return the record of `key`, None if it is absent."""
+        return self._records.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set `key` to `value`: one revision. A key that was absent begins again at version 1."""
+        self.revision = revision = self.revision + 1
+        prior = self._records.get(key)
+        if prior is None:
+            record = (value, revision, revision, 1, 0)
+            self._order.add(key)
+            self.contents = (self.contents + digest.of_record(key, record)) & digest.MASK
+        else:
+            record = (value, prior[CREATED], revision, prior[VERSION] + 1, 0)
+            change = digest.of_record(key, record) - digest.of_record(key, prior)
+            self.contents = (self.contents + change) & digest.MASK
+        self._records[key] = record
+
+    def delete(self, key: bytes) -> bool:
+        """Remove `key`: one revision if it was there, else nothing. Return whether it was."""
+        prior = self._records.pop(key, None)
+        if prior is None:
+            return False
+        self.revision += 1
+        self._order.remove(key)
+        self.contents = (self.contents - digest.of_record(key, prior)) & digest.MASK
+        return True
+
+    def range(
+        self, start: bytes, end: bytes, limit: int, keys_only: bool, bytes_max: int
+    ) -> tuple[list[tuple[bytes, Record]], bool]:
+        """Return the first records with start <= key < end in the order of the keys, and whether more are left.
+
+        end: b"" is the end of all keys. limit: of records, at least 1. keys_only: leave the values out (b"").
+        bytes_max: of keys and values together; the first record is returned even if it alone exceeds them.
+        """
+        assert limit >= 1, f"a range returns at least one record, limit is {limit}"
+        found: list[tuple[bytes, Record]] = []
+        size_bytes = 0
+        for key in self._order.irange(start, end or None, (True, False)):
+            record = self._records[key]
+            if keys_only:
+                record = (b"", *record[1:])
+            size_bytes += len(key) + len(record[VALUE])
+            if found and (len(found) == limit or size_bytes > bytes_max):
+                return found, True
+            found.append((key, record))
+        return found, False

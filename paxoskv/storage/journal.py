@@ -1,0 +1,270 @@
+"""The journal: one node's promise, votes and identity, as the node sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from paxoskv.paxos.ballot import Ballot, Slot, Vote
+from paxoskv.paxos.effects import SavePromise, SaveVote, Write
+from paxoskv.storage.birth import bear
+from paxoskv.storage.connection import Connection, translated_os
+from paxoskv.storage.directory import make_directory
+from paxoskv.storage.errors import DiskFull, JournalCorrupt, JournalFailed
+from paxoskv.storage.identity import Identity, check_identity, decode_identity
+from paxoskv.storage.precheck import (
+    JOURNAL_NAME,
+    PAGE_BYTES,
+    WAL_NAME,
+    check_files,
+    is_born,
+    mark_open,
+    unmark_open,
+)
+from paxoskv.storage.records import (
+    VOTE_COLUMN_COUNT,
+    VOTE_COLUMNS,
+    PromiseRecord,
+    Seal,
+    VoteRecord,
+    encode_peer,
+    encode_promise,
+    encode_vote,
+)
+from paxoskv.storage.recovery import CHUNK_BYTES_MAX, Reader, Recovered
+from paxoskv.storage.schema import SAVE_META, TABLES
+
+STATEMENT_ROWS_MAX = 1024
+"""Votes of one transaction: 8,192 variables, far below SQLite's limit of 32,766."""
+STATEMENT_BYTES_MAX = 8 << 20
+
+_FRAMES_PER_STATEMENT = 3
+_FRAME_BYTES = PAGE_BYTES + 24
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """What one node must never forget. Made by `create` or `open`, ended by `close`.
+
+    identity:          whose journal it is.
+    recovered:         what it held when it was opened.
+    seq:               the durable sequence number, +1 per transaction (P4).
+    commit_slot:       the durable one: up to it every vote in the journal is the chosen one.
+    unsettled_bytes:   about how much of the write-ahead log is not in the database yet; `checkpoint` moves it.
+    """
+
+    def __init__(
+        self, directory: Path, identity: Identity, connection: Connection, recovered: Recovered, peers: dict[int, str]
+    ) -> None:
+        self.identity = identity
+        self.recovered = recovered
+        self.seq = recovered.seq
+        self.commit_slot = recovered.commit_slot
+        self.unsettled_bytes = 0
+        self._directory = directory
+        self._path = directory / JOURNAL_NAME
+        self._connection = connection
+        self._seal = Seal(identity.cluster)
+        self._reader = Reader(connection, self._seal, self._path)
+        self._promised = recovered.promised
+        self._peers = peers
+        self._loading = asyncio.Lock()
+
+    # Beginning and end
+
+    @classmethod
+    async def create(cls, directory: Path, cluster: str, node: int) -> Journal:
+        """Make the journal of a node that never ran, then open it; one that is there already is only opened.
+
+        Raises: StorageError, as `open`, but not NotBootstrapped; DiskFull, if there is no room for it.
+        """
+        make_directory(directory)
+        if not is_born(directory):
+            await asyncio.to_thread(bear, directory, Identity.new(cluster, node))
+        return await cls.open(directory, cluster, node)
+
+    @classmethod
+    async def open(cls, directory: Path, cluster: str, node: int) -> Journal:
+        """Open and verify the journal in `directory`; whoever calls holds its DirectoryLock.
+
+        Raises: NotBootstrapped, WrongIdentity, UnknownFormat, JournalCorrupt, JournalFailed, DirectoryInUse,
+        DirectoryUnusable; each with its remedy in the message.
+        """
+        await asyncio.to_thread(check_files, directory)
+        connection = await Connection.open(directory / JOURNAL_NAME)
+        try:
+            self = await cls._recover(directory, connection, cluster, node)
+            await self._begin()
+        except BaseException:
+            await connection.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Close the file. Whatever was not written by then never will be; a second call does nothing."""
+        try:
+            await self.unmark()
+        finally:
+            await self._connection.close()
+
+    async def unmark(self) -> None:
+        """Announce the end: from now on SQLite may remove the write-ahead log."""
+        if self._connection.is_open:
+            with translated_os(self._path):
+                await asyncio.to_thread(unmark_open, self._directory)
+
+    def abandon(self) -> None:
+        """Give the file up without waiting for a disk that may hang; the thread ends when the disk lets it."""
+        self._connection.abandon()
+
+    # Writing
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        """Make `writes` durable in their order; a vote replaces an older one of its slot.
+
+        The promise goes first, and covers the ballots of the votes: a vote that is damaged later then takes no
+        promise with it. Votes follow in one transaction, or in several, in order, if they are too many for one.
+        Raises: DiskFull, and the same `writes` may be tried again; any other StorageError, and nothing more may be.
+        """
+        votes = [write for write in writes if isinstance(write, SaveVote)]
+        ballots = [write.ballot if isinstance(write, SavePromise) else write.vote.ballot for write in writes]
+        highest = max(ballots, default=self._promised)
+        if highest > self._promised:
+            await self._save_promise(highest)
+        for chunk in _chunks(votes):
+            await self._save_votes(chunk)
+
+    async def save_peer(self, node: int, incarnation: str) -> None:
+        """Remember the incarnation of a peer; durable when this returns. Raises: StorageError, as `write`."""
+        known = self._peers.get(node, incarnation)
+        assert known == incarnation, f"node {node} is known as {known}, not {incarnation}"
+        await self._connection.query(
+            "INSERT OR REPLACE INTO peers VALUES (?, ?, ?)", encode_peer(self._seal, node, incarnation)
+        )
+        self._peers[node] = incarnation
+
+    async def checkpoint(self) -> None:
+        """Move the write-ahead log into the database, so that it is used from its beginning again (P8).
+
+        The file keeps its size: writing over it costs half of what growing it does. Raises: StorageError, as `write`.
+        """
+        busy, frames, moved = (await self._connection.query("PRAGMA wal_checkpoint(PASSIVE)"))[0]
+        if busy or frames != moved:
+            raise JournalFailed(f"{self._path}: checkpoint moved {moved} of {frames} frames: another program reads it")
+        self.unsettled_bytes = 0
+
+    # Reading
+
+    @property
+    def peers(self) -> dict[int, str]:
+        """Node -> incarnation of every peer met so far (P3); a copy."""
+        return dict(self._peers)
+
+    async def replay(self, from_slot: Slot, to_slot: Slot) -> AsyncIterator[list[tuple[Slot, Vote]]]:
+        """Yield the chosen votes of from..to in order, verified, in pieces of about 1 MiB.
+
+        Raises: JournalCorrupt, naming the slot; also if a slot was compacted, so that nothing is skipped in silence.
+        """
+        compacted = self.recovered.compacted_slot
+        if from_slot <= compacted:
+            raise JournalCorrupt(
+                f"{self._path} begins at slot {compacted + 1}, the state it has to continue ends at {from_slot - 1}. "
+                "Replace this node by a new one"
+            )
+        assert to_slot <= self.commit_slot, f"slot {to_slot} is above the durable commit slot {self.commit_slot}"
+        while from_slot <= to_slot:
+            votes = await self._reader.chosen(from_slot, to_slot, CHUNK_BYTES_MAX)
+            yield votes
+            from_slot = votes[-1][0] + 1
+
+    async def load(self, from_slot: Slot, to_slot: Slot, bytes_max: int) -> list[tuple[Slot, Vote]]:
+        """Return chosen votes from `from_slot` on, contiguous and verified: what fits in `bytes_max`, one at least.
+
+        Empty if the slots are above the durable commit slot: there the journal may still hold a vote that was not
+        chosen. One load at a time, so that the writer never waits for more than one. Raises: StorageError.
+        """
+        assert from_slot > self.recovered.compacted_slot, f"slot {from_slot} was compacted"
+        to_slot = min(to_slot, self.commit_slot)
+        if from_slot > to_slot:
+            return []
+        async with self._loading:
+            return await self._reader.chosen(from_slot, to_slot, bytes_max)
+
+    def file_bytes(self) -> int:
+        """Return the size of the database, without the write-ahead log. Raises: OSError."""
+        return self._path.stat().st_size
+
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log; it is reused, so it stands at its highest. Raises: OSError."""
+        wal = self._directory / WAL_NAME
+        return wal.stat().st_size if wal.exists() else 0
+
+    # Inside
+
+    @classmethod
+    async def _recover(cls, directory: Path, connection: Connection, cluster: str, node: int) -> Journal:
+        path = directory / JOURNAL_NAME
+        await connection.check_structure(TABLES)
+        reader = Reader(connection, Seal(cluster), path)
+        identity = decode_identity(await reader.meta("identity"), str(path))
+        check_identity(identity, cluster, node, str(path))
+        return cls(directory, identity, connection, await reader.recover(), await reader.peers())
+
+    async def _begin(self) -> None:
+        """Prove that the disk takes writes, and mark the journal as in use. A full disk may wait: see the writer."""
+        try:
+            await self._save_promise(self._promised)
+            await self.checkpoint()
+            with translated_os(self._path):
+                await asyncio.to_thread(mark_open, self._directory)
+        except DiskFull as error:
+            log.warning("starting on a full disk", extra={"reason": str(error)})
+
+    async def _save_promise(self, ballot: Ballot) -> None:
+        seq = self.seq + 1
+        await self._connection.query(SAVE_META, ("promise", *encode_promise(self._seal, PromiseRecord(ballot, seq))))
+        self._promised = ballot
+        self._settle_later(seq, 0)
+
+    async def _save_votes(self, votes: Sequence[SaveVote]) -> None:
+        """One statement, one transaction, one hop; the last vote of a slot wins."""
+        seq = self.seq + 1
+        latest = {save.slot: save for save in votes}
+        columns = [
+            column
+            for slot, save in latest.items()
+            for column in encode_vote(self._seal, VoteRecord(slot, save.vote, save.commit_slot, seq))
+        ]
+        await self._connection.query(_insert(len(latest)), columns)
+        self.commit_slot = max(self.commit_slot, max(save.commit_slot for save in votes))
+        self._settle_later(seq, sum(len(save.vote.value) for save in votes))
+
+    def _settle_later(self, seq: int, value_bytes: int) -> None:
+        self.seq = seq
+        self.unsettled_bytes += (_FRAMES_PER_STATEMENT + value_bytes // PAGE_BYTES) * _FRAME_BYTES
+
+
+def _chunks(votes: Sequence[SaveVote]) -> Iterator[Sequence[SaveVote]]:
+    """Cut votes, in their order, into what one transaction may hold.
+
+    Cut first, and drop replaced votes only within a piece: a vote's commit_slot speaks of the votes before it.
+    """
+    begin, size = 0, 0
+    for end, save in enumerate(votes):
+        size += len(save.vote.value)
+        if end > begin and (end - begin == STATEMENT_ROWS_MAX or size > STATEMENT_BYTES_MAX):
+            yield votes[begin:end]
+            begin, size = end, len(save.vote.value)
+    if votes:
+        yield votes[begin:]
+
+
+@lru_cache(maxsize=64)
+def _insert(rows: int) -> str:
+    """The statement for a number of rows; the same string again finds SQLite's prepared one."""
+    placeholders = f"({', '.join('?' * VOTE_COLUMN_COUNT)})"
+    return f"INSERT OR REPLACE INTO votes({VOTE_COLUMNS}) VALUES {', '.join([placeholders] * rows)}"

@@ -1,0 +1,134 @@
+"""Deadlines, the bound on requests in flight, and a tidy end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import uvloop
+
+import paxoskv.client as client
+from paxoskv.errors import OutcomeUnknown, Unavailable
+from tests.client.fake import FakeNode, fake_cluster, hold, serve
+from tests.support import eventually
+
+
+async def test_no_more_than_max_in_flight_are_sent(node: FakeNode) -> None:
+    async with client.connect(node.endpoint, max_in_flight=4) as kv:
+        node.always["get"] = hold
+        gets = [asyncio.create_task(kv.get(f"k{number}")) for number in range(10)]
+        await eventually(lambda: len(node.held) == 4)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(node.held) == 4
+        node.always["get"] = serve
+        node.release()
+        await asyncio.gather(*gets)
+    assert len(node.received("get")) == 10
+
+
+async def test_call_that_waits_for_its_turn_keeps_its_deadline(node: FakeNode) -> None:
+    node.always["get"] = node.always["put"] = hold
+    async with client.connect(node.endpoint, timeout_s=0.3, max_in_flight=1) as kv:
+        node.always["open"] = hold
+        outcomes = await asyncio.gather(kv.get("k"), kv.get("k"), kv.put("k", "v"), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+
+
+async def test_deadline_holds_when_the_node_stays_silent_everywhere(node: FakeNode) -> None:
+    node.always["get"] = hold
+    loop = asyncio.get_running_loop()
+    async with client.connect(node.endpoint, timeout_s=0.3) as kv:
+        started_s = loop.time()
+        with pytest.raises(Unavailable):
+            await kv.get("k")
+        assert loop.time() - started_s >= 0.295, "not before its time"
+
+
+async def test_slots_of_overdue_requests_are_free_again(node: FakeNode) -> None:
+    async with client.connect(node.endpoint, timeout_s=0.3, max_in_flight=1) as kv:
+        node.plan["get"] += [hold] * 3
+        with pytest.raises(Unavailable):
+            await kv.get("k1")
+        node.plan["get"].clear()
+        assert (await kv.get("k2")).entry is None
+
+
+async def test_late_answer_to_an_overdue_request_finds_nobody(node: FakeNode) -> None:
+    async with client.connect(node.endpoint, timeout_s=0.3) as kv:
+        node.plan["get"] += [hold] * 3
+        with pytest.raises(Unavailable):
+            await kv.get("k1")
+        node.plan["get"].clear()
+        node.held = [one for one in node.held if not one[0].transport.is_closing()]
+        assert node.held, "the last attempt's connection is still open"
+        node.release()
+        assert (await kv.get("k2")).entry is None
+
+
+async def test_requests_beyond_the_transports_buffer_wait_and_arrive(node: FakeNode) -> None:
+    """A node that reads slowly pauses the client instead of filling its memory (P33)."""
+    value = bytes(900_000)
+    async with client.connect(node.endpoint) as kv:
+        await kv.put("k", "v")
+        results = await asyncio.gather(*(kv.put(f"k{number}", value) for number in range(20)))
+    assert len({result.revision for result in results}) == 20
+
+
+async def test_closing_ends_open_calls_with_the_truth(node: FakeNode) -> None:
+    async with client.connect(node.endpoint, max_in_flight=2) as kv:
+        await kv.put("k", "v")
+        node.always["put"] = node.always["get"] = hold
+        calls = [asyncio.create_task(call) for call in (kv.put("k", "sent"), kv.get("k"), kv.put("k", "waits"))]
+        await eventually(lambda: len(node.held) == 2)
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, Unavailable, Unavailable]
+    assert "closed" in str(outcomes[2])
+
+
+async def test_leaving_the_block_does_not_wait_for_a_dead_cluster(node: FakeNode) -> None:
+    async with client.connect(node.endpoint) as kv:
+        await kv.put("k", "v")
+        await node.stop()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await kv.get("k")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_error_inside_the_block_passes_through(node: FakeNode) -> None:
+    async def story() -> None:
+        async with client.connect(node.endpoint) as kv:
+            await kv.put("k", "v")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await story()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_dead_navigator_fails_calls_instead_of_hanging_them(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P38: a task that dies is noticed."""
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    async with client.connect(node.endpoint) as kv:
+        monkeypatch.setattr("paxoskv.client.navigator.dial", None)
+        await kv.get("k")
+        node.cut()
+        await eventually(lambda: not node.connections)
+        with pytest.raises(Unavailable, match="closed"):
+            await kv.get("k")
+    assert "navigator" in str(complaints[0]["message"])
+
+
+def test_client_runs_on_uvloop() -> None:
+    async def story() -> int:
+        async with fake_cluster(3) as nodes, client.connect([node.endpoint for node in nodes]) as kv:
+            await kv.put("k", "v")
+            await nodes[0].stop()
+            nodes[1].point_to(nodes[1])
+            return (await kv.put("k", "w")).revision
+
+    assert uvloop.run(story()) == 2

@@ -1,0 +1,24 @@
+"""What `import paxoskv` offers."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import paxoskv
+
+
+def test_version_is_the_one_of_the_package() -> None:
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
+    assert paxoskv.__version__ == project["version"]
+
+
+def test_every_public_error_has_the_common_base() -> None:
+    errors = [thing for thing in vars(paxoskv).values() if isinstance(thing, type) and issubclass(thing, Exception)]
+    assert len(errors) == 8
+    assert all(issubclass(error, paxoskv.PaxoskvError) for error in errors)
+
+
+def test_everything_exported_exists() -> None:
+    missing = [name for name in paxoskv.__all__ if not hasattr(paxoskv, name)]
+    assert not missing

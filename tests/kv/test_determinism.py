@@ -1,0 +1,197 @@
+"""The same log gives the same state and digest everywhere, another log another digest (P26, P44, I5)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from paxoskv.kv import commands
+from paxoskv.kv.commands import ABSENT, EXPECT_VALUE, REVISION
+from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.machine import Machine
+from paxoskv.kv.replies import Reply
+from tests.kv.driver import Driver
+
+REPOSITORY = Path(__file__).parents[2]
+LIMITS = KvLimits(session_idle_ms=40, session_replies_max=3, sessions_max=6, session_reply_bytes_max=64)
+
+
+def random_command(random: Random) -> bytes:
+    """Return any command, with sessions and numbers that collide often."""
+    session, seq = random.randint(1, 8), random.randint(1, 30)
+    header = (session, seq, max(0, seq - random.randint(1, 12)))
+    key, value = b"key-%d" % random.randrange(12), random.randbytes(random.randrange(20))
+    condition = random.choice(
+        [(EXPECT_VALUE, value), (ABSENT, None), (REVISION, random.randrange(40))],
+    )
+    return random.choice(
+        [
+            commands.put(*header, key, value),
+            commands.put(*header, key, value),
+            commands.delete(*header, key),
+            commands.cas(*header, key, value, *condition),
+            commands.cas(*header, key, value, *condition),
+            commands.open_session(),
+            commands.close_session(*header) if random.random() < 0.1 else commands.open_session(),
+        ]
+    )
+
+
+def random_log(seed: int, slots: int = 120) -> list[bytes]:
+    """Return the values of a log in which everything happens: refusals, copies, expiry, no-ops."""
+    random = Random(seed)
+    log = []
+    for _ in range(slots):
+        batch = [random_command(random) for _ in range(random.randrange(6))]
+        elapsed_ms = random.choice([0, 0, 1, 5, 30])
+        log.append(commands.encode_batch(elapsed_ms, batch) if batch or elapsed_ms else b"")
+    return log
+
+
+def replay(log: list[bytes], limits: KvLimits = LIMITS) -> tuple[Machine, list[list[Reply]]]:
+    """Return a new machine that applied the log, and its replies."""
+    machine = Machine(limits)
+    return machine, [machine.apply(slot, value) for slot, value in enumerate(log, 1)]
+
+
+def test_two_replicas_agree_in_every_slot() -> None:
+    """On replies, contents and digest, for logs that make every kind of reply."""
+    codes: set[int] = set()
+    for seed in range(20):
+        log = random_log(seed)
+        one, other = Machine(LIMITS), Machine(LIMITS)
+        for slot, value in enumerate(log, 1):
+            replies = one.apply(slot, value)
+            assert other.apply(slot, value) == replies
+            assert one.digest() == other.digest()
+            codes.update(reply[0] for reply in replies)
+        assert one.range(b"", b"", 999, False, 1 << 20) == other.range(b"", b"", 999, False, 1 << 20)
+        assert one.next_expiry_ms == other.next_expiry_ms
+    assert codes == {0, 1, 2, 3, 4, 5}, "the random logs do not reach every code any more"
+
+
+SCRIPT = """
+from tests.kv.test_determinism import random_log, replay
+for seed in range(5):
+    machine, replies = replay(random_log(seed))
+    print(machine.digest(), machine.range(b"", b"", 999, False, 1 << 20), replies)
+"""
+
+
+def test_the_hash_seed_has_no_influence() -> None:
+    """P44: the same bytes come out of processes that hash differently."""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        for hash_seed in ("0", "1", "4242")
+    ]
+    assert runs[0].stdout.count(b"\n") == 5
+    assert runs[0].stdout == runs[1].stdout == runs[2].stdout
+
+
+def test_the_digest_of_a_known_log_never_changes() -> None:
+    """Replicas of two versions compare digests: who changes this number breaks rolling upgrades (P35)."""
+    d = Driver(sessions=2)
+    d.put(b"a", b"1")
+    d.put(b"b", b"2", session=2)
+    d.cas(b"a", b"3", EXPECT_VALUE, b"other")
+    d.cas(b"a", b"3", REVISION, 1)
+    d.delete(b"b", session=2)
+    d.advance(600_001)
+    d.put(b"c", b"4")
+    assert d.machine.digest() == "652c4f6926ead54c"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_replica_whose_log_differs_by_one_bit_differs(seed: int) -> None:
+    """In a value, a key or a number: every bit of a put, one at a time, where it still makes a command."""
+    log = [
+        commands.encode_batch(0, [commands.open_session()]),
+        commands.encode_batch(3, [commands.put(1, 1, 0, b"key", Random(seed).randbytes(12))]),
+    ]
+    original, _ = replay(log)
+    compared = 0
+    for bit in range(len(log[1]) * 8):
+        damaged = bytearray(log[1])
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            other, _ = replay([log[0], bytes(damaged)])
+        except commands.BadBatch:
+            continue
+        assert other.digest() != original.digest(), f"bit {bit}"
+        compared += 1
+    assert compared > 100
+
+
+def test_the_contents_count_beside_the_log() -> None:
+    """A value damaged in memory after it was applied shows, though the log was the same."""
+    good, bad = Driver(), Driver()
+    for d in (good, bad):
+        d.put(b"a", b"value")
+        d.put(b"b", b"other")
+    record = bad.machine._store._records[b"a"]
+    bad.machine._store._records[b"a"] = (b"valuf", *record[1:])
+    assert good.machine.digest() == bad.machine.digest(), "nobody has looked at the record yet"
+    for d in (good, bad):
+        d.put(b"a", b"new")
+    assert good.machine.get(b"a") == bad.machine.get(b"a")
+    assert good.machine.digest() != bad.machine.digest()
+
+
+def test_what_the_digest_covers() -> None:
+    """Time, an empty slot, another value, another order, a session, a reply: each changes it."""
+    put_a, put_b = commands.put(1, 1, 0, b"a", b"1"), commands.put(1, 2, 0, b"b", b"1")
+    logs = [
+        [],
+        [b""],
+        [commands.encode_batch(1, [])],
+        [commands.encode_batch(2, [])],
+        [commands.encode_batch(0, [commands.open_session()])],
+        [commands.encode_batch(0, [put_a])],
+        [commands.encode_batch(0, [commands.open_session(), put_a, put_b])],
+        [commands.encode_batch(0, [commands.open_session(), put_b, put_a])],
+        [commands.encode_batch(0, [commands.open_session(), put_a]), commands.encode_batch(0, [put_b])],
+        [commands.encode_batch(0, [commands.open_session(), put_a, put_b, put_a])],
+        [commands.encode_batch(0, [commands.open_session(), put_a, put_b]), b""],
+    ]
+    digests = [replay(log)[0].digest() for log in logs]
+    assert len(set(digests)) == len(logs)
+    assert all(len(text) == 16 and int(text, 16) >= 0 for text in digests)
+
+
+def test_replies_that_differ_differ() -> None:
+    """I6: a replica that has lost its memory of a session answers otherwise, and is found out."""
+    write = commands.put(1, 1, 0, b"k", b"v")
+    good, forgetful = Driver(), Driver()
+    for d in (good, forgetful):
+        d.one(write)
+    forgetful.machine._sessions.close(1)
+    assert good.machine.digest() == forgetful.machine.digest()
+    assert good.one(write) != forgetful.one(write)
+    assert good.machine.revision == forgetful.machine.revision
+    assert good.machine.digest() != forgetful.machine.digest()
+
+
+@pytest.mark.parametrize("limit", ["sessions_max", "session_replies_max", "session_reply_bytes_max", "session_idle_ms"])
+def test_replicas_with_other_session_rules_never_agree(limit: str) -> None:
+    """P26: they would answer differently one day, so they differ from the first slot on."""
+    other = replace(LIMITS, **{limit: getattr(LIMITS, limit) + 1})
+    assert Machine(LIMITS).digest() != Machine(other).digest()
+
+
+def test_replicas_with_other_sizes_at_the_door_agree() -> None:
+    """Those limits may change at a restart."""
+    other = replace(LIMITS, key_bytes_max=9, value_bytes_max=9, batch_commands_max=9, batch_bytes_max=9)
+    assert replay(random_log(3), LIMITS)[0].digest() == replay(random_log(3), other)[0].digest()

@@ -1,0 +1,41 @@
+"""Does our own disk make progress? (P18)"""
+
+from __future__ import annotations
+
+from paxoskv.paxos.disk import DiskProgress
+
+TIMEOUT_S = 0.4
+
+
+def test_a_disk_with_nothing_to_write_is_not_stalled() -> None:
+    assert not DiskProgress(TIMEOUT_S).is_stalled(1000.0)
+
+
+def test_a_disk_that_does_not_return_is_stalled_after_the_timeout() -> None:
+    disk = DiskProgress(TIMEOUT_S)
+    disk.issue(10.0)
+    assert not disk.is_stalled(10.4)
+    assert disk.is_stalled(10.41)
+
+
+def test_a_slow_disk_that_makes_progress_is_not_stalled() -> None:
+    disk = DiskProgress(TIMEOUT_S)
+    first, second = disk.issue(10.0), disk.issue(10.0)
+    assert second == first + 1
+    disk.on_written(first, 10.3)
+    assert not disk.is_stalled(10.7)
+    assert disk.is_stalled(10.71)
+
+
+def test_one_answer_covers_every_earlier_ticket() -> None:
+    disk = DiskProgress(TIMEOUT_S)
+    disk.issue(10.0)
+    disk.on_written(disk.issue(10.0), 10.1)
+    assert not disk.is_stalled(99.0)
+
+
+def test_idle_time_before_a_write_does_not_count() -> None:
+    disk = DiskProgress(TIMEOUT_S)
+    disk.on_written(disk.issue(10.0), 10.1)
+    disk.issue(50.0)
+    assert not disk.is_stalled(50.4)
