@@ -186,11 +186,12 @@ class Channel:
         """Queue again, first, whatever is in flight; what nobody waits for any more is dropped."""
         lost = [operation for operation in self._open.values() if operation.in_flight]
         self._in_flight = 0
-        for operation in lost:
+        for operation in reversed(lost):
             operation.lose_attempt()
             if operation.outcome.done():
                 del self._open[operation.number]
-        self._waiting.extendleft(operation for operation in reversed(lost) if not operation.outcome.done())
+            else:
+                self._waiting.appendleft(operation)
 
     # Ending and retrying
 

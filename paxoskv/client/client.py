@@ -21,6 +21,7 @@ from paxoskv.client.session import Writer
 from paxoskv.errors import BadRequest
 from paxoskv.kv import commands, replies
 from paxoskv.net import protocol
+from paxoskv.net.codec import NUMBER_MAX
 
 Consistency = Literal["linearizable", "stale"]
 
@@ -147,8 +148,8 @@ class Client:
         limit: entries at most, at least 1; a node sends fewer when they are large. after: the `continuation` of
         the page before. Each page is read on its own: changes made between two pages may be seen.
         """
-        if limit < 1:
-            raise BadRequest(f"the limit is {limit}: a page has at least 1 entry")
+        if not 1 <= limit <= NUMBER_MAX:
+            raise BadRequest(f"the limit is {limit}: a page has at least 1 entry, and fewer than 2**63")
         first, last = interval(prefix, start, end, after)
         mode = _mode(consistency)
         answer: RangeAnswer = await self._read(
@@ -233,4 +234,8 @@ def _condition(expect: str | bytes | None, absent: bool, revision: int | None) -
         raise BadRequest("a cas needs exactly one condition: expect=, absent=True or revision=")
     if expect is not None:
         return commands.EXPECT_VALUE, to_bytes("expected value", expect)
-    return (commands.ABSENT, None) if absent else (commands.REVISION, revision)
+    if revision is None:
+        return commands.ABSENT, None
+    if not 0 <= revision <= NUMBER_MAX:
+        raise BadRequest(f"the revision is {revision}: revisions are numbers from 0 to 2**63 - 1")
+    return commands.REVISION, revision

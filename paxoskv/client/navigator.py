@@ -83,12 +83,12 @@ class Navigator:
 
     async def _connect_to_any(self) -> bool:
         """Try every candidate once; return whether one took us."""
-        tried: list[Endpoint] = []
-        for endpoint in self._candidates():
+        candidates = self._candidates()
+        for endpoint in candidates:
             if await self._connect(endpoint):
                 return True
-            tried.append(endpoint)
-            self._channel.trouble = "; ".join(str(self._problems[one]) for one in tried)
+            problems = [self._problems[one] for one in candidates if one in self._problems]
+            self._channel.trouble = "; ".join(str(problem) for problem in problems)
         return False
 
     async def _go_to_leader(self) -> bool:

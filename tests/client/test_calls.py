@@ -72,6 +72,14 @@ async def test_cas_needs_exactly_one_condition(node: FakeNode, conditions: dict[
     assert not node.received("cas")
 
 
+@pytest.mark.parametrize("revision", [-1, 1 << 63])
+async def test_cas_at_an_impossible_revision_is_refused(node: FakeNode, revision: int) -> None:
+    async with client.connect(node.endpoint) as kv:
+        with pytest.raises(BadRequest, match="from 0 to"):
+            await kv.cas("k", "v", revision=revision)
+    assert not node.received("cas")
+
+
 async def test_range_pages_through_a_prefix(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         for key in ("a/1", "a/2", "a/3", "b"):
@@ -152,8 +160,9 @@ async def test_wrong_arguments_of_a_range(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         with pytest.raises(BadRequest, match="not both"):
             await kv.range("p", start="a")
-        with pytest.raises(BadRequest, match="at least 1"):
-            await kv.range("p", limit=0)
+        for limit in (0, 1 << 63):
+            with pytest.raises(BadRequest, match="at least 1"):
+                await kv.range("p", limit=limit)
         with pytest.raises(BadRequest, match="linearizable or stale"):
             await kv.get("k", consistency=unknown)
 

@@ -149,6 +149,12 @@ async def test_goodbye_sends_the_client_elsewhere(trio: list[FakeNode]) -> None:
     assert leaving.received("put")[1] == other.received("put")[0]
 
 
+async def test_idle_client_hangs_up_on_goodbye(node: FakeNode) -> None:
+    async with client.connect(node.endpoint):
+        node.tell(protocol.GOODBYE, "stopping")
+        await eventually(lambda: not node.connections)
+
+
 async def test_reads_are_repeated_freely(node: FakeNode) -> None:
     node.plan["get"] += [drop, refuse(protocol.OUTCOME_UNKNOWN), refuse(protocol.UNAVAILABLE)]
     async with client.connect(node.endpoint) as kv:

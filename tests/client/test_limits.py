@@ -45,25 +45,34 @@ async def test_deadline_holds_when_the_node_stays_silent_everywhere(node: FakeNo
         assert loop.time() - started_s >= 0.295, "not before its time"
 
 
-async def test_slots_of_overdue_requests_are_free_again(node: FakeNode) -> None:
+async def keep_talking(node: FakeNode) -> None:
+    """Send news again and again, so that nobody takes the node for silent."""
+    while True:
+        node.tell(199, "nothing that matters")
+        await asyncio.sleep(0.02)
+
+
+async def test_slot_of_an_overdue_request_is_free_again(node: FakeNode) -> None:
+    talking = asyncio.create_task(keep_talking(node))
     async with client.connect(node.endpoint, timeout_s=0.3, max_in_flight=1) as kv:
-        node.plan["get"] += [hold] * 3
+        node.plan["get"].append(hold)
         with pytest.raises(Unavailable):
             await kv.get("k1")
-        node.plan["get"].clear()
         assert (await kv.get("k2")).entry is None
+    talking.cancel()
+    assert node.accepted == 1
 
 
 async def test_late_answer_to_an_overdue_request_finds_nobody(node: FakeNode) -> None:
+    talking = asyncio.create_task(keep_talking(node))
     async with client.connect(node.endpoint, timeout_s=0.3) as kv:
-        node.plan["get"] += [hold] * 3
+        node.plan["get"].append(hold)
         with pytest.raises(Unavailable):
             await kv.get("k1")
-        node.plan["get"].clear()
-        node.held = [one for one in node.held if not one[0].transport.is_closing()]
-        assert node.held, "the last attempt's connection is still open"
         node.release()
         assert (await kv.get("k2")).entry is None
+    talking.cancel()
+    assert node.accepted == 1
 
 
 async def test_requests_beyond_the_transports_buffer_wait_and_arrive(node: FakeNode) -> None:
@@ -73,6 +82,17 @@ async def test_requests_beyond_the_transports_buffer_wait_and_arrive(node: FakeN
         await kv.put("k", "v")
         results = await asyncio.gather(*(kv.put(f"k{number}", value) for number in range(20)))
     assert len({result.revision for result in results}) == 20
+
+
+async def test_node_that_does_not_read_is_not_sent_more_than_fits(node: FakeNode) -> None:
+    """P33. What never left is surely not applied; were everything sent, all outcomes would be unknown."""
+    async with client.connect(node.endpoint, timeout_s=0.9) as kv:
+        await kv.put("k", "v")
+        node.greeting = b""
+        node.connections[0].transport.pause_reading()
+        puts = (kv.put(f"k{number}", bytes(900_000)) for number in range(60))
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {OutcomeUnknown, Unavailable}
 
 
 async def test_closing_ends_open_calls_with_the_truth(node: FakeNode) -> None:

@@ -111,6 +111,10 @@ class Oracle:
         leader = self._leaders.setdefault(ballot, (node, life))
         assert leader == (node, life), f"I12: ballot {ballot} is led by {leader} and {(node, life)}"
 
+    def forget(self, node: NodeId) -> None:
+        """Let `node` pass for an acceptor that never promised anything: what its lies lead to is to be seen instead."""
+        self._promise_spoken.pop(node, None)
+
     def on_recovered(self, node: NodeId, journal: FakeJournal) -> None:
         """A restart takes every slot up to the durable commit slot for chosen."""
         for slot in range(journal.compacted_slot + 1, journal.commit_slot + 1):

@@ -69,7 +69,7 @@ def test_one_question_at_a_time_repeated_when_the_answer_is_overdue() -> None:
     learner.on_commit(LEADER, NOW, 5, 10.0, out)
     learner.on_commit(LEADER, NOW, 6, 10.0 + REPEAT_S * 0.9, out)
     assert out.send_now == [Envelope(LEADER, CatchUp(1, 5))]
-    learner.on_commit(LEADER, NOW, 7, 10.0 + REPEAT_S, out)
+    learner.on_commit(LEADER, NOW, 7, 10.0 + REPEAT_S * 1.1, out)
     assert out.send_now[1:] == [Envelope(LEADER, CatchUp(1, 7))]
 
 

@@ -202,6 +202,8 @@ class Cluster:
         """
         others = [packet for packet in self.wire if not isinstance(packet.message, Heartbeat | HeartbeatAck)]
         self.wire.clear()
+        if self.replica(node).role is not Role.FOLLOWER:
+            self.carry_out(self.nodes[node], self.replica(node).step_down(self.now))
         deadline_s = self.now + 4 * TIMEOUT_S
         while self.replica(node).role is not Role.CANDIDATE:
             assert self.now < deadline_s, f"node {node} did not become a candidate"
@@ -289,6 +291,7 @@ class Cluster:
         one.life += 1
         if self._forgetful:
             one.journal = FakeJournal()
+            self.oracle.forget(node)
         self._boot(one)
 
     def restart(self, node: NodeId) -> None:
