@@ -39,7 +39,9 @@ messages = st.one_of(
     st.builds(Ask, numbers),
     st.builds(Grant, numbers),
     st.builds(Prepare, ballots, slots),
-    st.builds(Promise, ballots, numbers, slots, numbers, numbers, votes, st.lists(slots, max_size=3).map(tuple), numbers),
+    st.builds(
+        Promise, ballots, numbers, slots, numbers, numbers, votes, st.lists(slots, max_size=3).map(tuple), numbers
+    ),
     st.builds(Accept, ballots, slots, st.binary(max_size=50), numbers),
     st.builds(Accepted, ballots, slots),
     st.builds(Rejected, ballots, ballots),

@@ -211,7 +211,7 @@ def test_flexible_quorums_are_allowed_as_long_as_they_meet() -> None:
 
 
 def test_the_cluster_id_does_not_depend_on_the_order_of_the_list() -> None:
-    backwards = dict(reversed(config().cluster.items()))
+    backwards = dict(reversed(list(config().cluster.items())))
     assert config(cluster=backwards).cluster_id == config().cluster_id == config(node=2).cluster_id
 
 

@@ -25,28 +25,32 @@ RECOVERY_S = 12 * Timing().election_timeout_s
 
 @dataclass(frozen=True)
 class Weights:
-    """loss, duplicate: chance of a packet. delay_s, disk_s: mean. The others: faults a second, by kind."""
+    """loss, duplicate, late: chance of a packet. delay_s, disk_s: mean. The others: faults a second, by kind."""
 
     loss: float
     duplicate: float
+    late: float
     delay_s: float
     disk_s: float
     cut: float
     crash: float
     pause: float
     stuck_disk: float
+    stuck_timer: float
 
     @classmethod
     def draw(cls, rng: Random) -> Weights:
         return cls(
             loss=rng.choice([0, 0, 0.01, 0.1, 0.3]),
             duplicate=rng.choice([0, 0, 0.05, 0.3]),
+            late=rng.choice([0, 0, 0.02, 0.1]),
             delay_s=rng.choice([0.0005, 0.005, 0.03]),
             disk_s=rng.choice([0.0005, 0.005, 0.03]),
             cut=rng.choice([0, 0.5, 3]),
             crash=rng.choice([0, 0.5, 3]),
             pause=rng.choice([0, 0, 1]),
             stuck_disk=rng.choice([0, 0, 1]),
+            stuck_timer=rng.choice([0, 0, 1]),
         )
 
 
@@ -63,6 +67,8 @@ class Chaos:
         self._count = 0
         self._syncing: set[NodeId] = set()
         self._stuck: set[NodeId] = set()
+        self._timeless: set[NodeId] = set()
+        self._silent = False
         self._rotten = self._rng.choice([None, *self.cluster.nodes]) if nodes > 1 else None
         for node in self.cluster.nodes:
             self.cluster.hold_disk(node)
@@ -77,6 +83,7 @@ class Chaos:
             (weights.crash, self._crash),
             (weights.pause, self._pause),
             (weights.stuck_disk, self._stick_disk),
+            (weights.stuck_timer, self._stick_timer),
             (0.5, self._compact),
         ):
             if per_second:
@@ -113,7 +120,8 @@ class Chaos:
         for packet in packets:
             copies = (rng.random() >= weights.loss) + (rng.random() < weights.duplicate)
             for _ in range(copies):
-                self._after(rng.expovariate(1 / weights.delay_s), self._arrival(packet))
+                late_s = rng.uniform(0.1, 2) if rng.random() < weights.late else 0
+                self._after(late_s + rng.expovariate(1 / weights.delay_s), self._arrival(packet))
         for node in cluster.nodes.values():
             if node.cache and node.id not in self._syncing:
                 self._syncing.add(node.id)
@@ -132,17 +140,20 @@ class Chaos:
         return sync
 
     def _timers(self) -> None:
-        self.cluster.run_timers()
+        self.cluster.run_timers(self._timeless)
 
     def _client(self) -> None:
-        """Write at whoever leads, deposed leaders included, and read anywhere."""
+        """Write and read at whoever leads, deposed leaders included, and read anywhere."""
         cluster, rng = self.cluster, self._rng
-        for leader in cluster.leaders():
-            if not cluster.nodes[leader].paused and cluster.replica(leader).can_propose():
+        if self._silent:
+            return
+        leaders = [leader for leader in cluster.leaders() if not cluster.nodes[leader].paused]
+        for leader in leaders:
+            if cluster.replica(leader).can_propose():
                 cluster.propose(leader, f"v{self._count}".encode() * rng.randint(1, 3))
-        reader = rng.choice(list(cluster.nodes.values()))
-        if reader.up and not reader.paused:
-            cluster.read(reader.id)
+        for reader in (*leaders, rng.choice(list(cluster.nodes))):
+            if cluster.nodes[reader].up and not cluster.nodes[reader].paused:
+                cluster.read(reader)
 
     # Faults
 
@@ -183,6 +194,12 @@ class Chaos:
         self._stuck.add(node)
         self._after(self._rng.choice([0.1, 1]), lambda: self._stuck.discard(node))
 
+    def _stick_timer(self) -> None:
+        """The node hears and answers, but its timers are late: it does not notice that time has passed."""
+        node = self._rng.choice(list(self.cluster.nodes))
+        self._timeless.add(node)
+        self._after(self._rng.choice([0.5, 2]), lambda: self._timeless.discard(node))
+
     def _compact(self) -> None:
         """Forget what every node has durably, so that nobody needs a snapshot."""
         nodes = self.cluster.nodes.values()
@@ -197,33 +214,44 @@ class Chaos:
         self.cluster.heal()
         self._weights = _CALM
         self._stuck.clear()
+        self._timeless.clear()
+        self._silent = self._rng.random() < 0.5
         for node in self.cluster.nodes:
             self.cluster.resume(node)
             self._start(node)
 
     def _demand_progress(self) -> None:
-        """One leader; what it writes now gets everywhere; every read has come to an end, and new ones succeed."""
+        """Every read has come to an end; one leader; what it writes gets everywhere, and reads succeed everywhere."""
         cluster = self.cluster
-        elections = cluster.oracle.ballots_used
-        leaders = cluster.leaders()
+        self._silent = True
+        self._live_until(cluster.now + 1)
+        hanging = [(node.id, token) for node in cluster.nodes.values() for token in node.read_floors]
+        assert not hanging, f"reads hang: {hanging}"
+        elections, leaders = cluster.oracle.ballots_used, cluster.leaders()
         assert len(leaders) == 1, f"leaders {leaders} after {RECOVERY_S} s without a fault"
-        slot = cluster.replica(leaders[0]).next_slot
+        slot = cluster.propose(leaders[0], b"last")
         reads = [cluster.read(node) for node in cluster.nodes]
+        self._ship()
         self._live_until(cluster.now + 1)
         assert min(cluster.commit_slots().values()) >= slot, f"slot {slot} not everywhere: {cluster.commit_slots()}"
         assert cluster.leaders() == leaders, f"{leaders} lost the lead to {cluster.leaders()} without a fault"
         assert cluster.oracle.ballots_used == elections, "an election without a fault"
         fates = {cluster.reads_done.get(token, "hangs") for token in reads}
         assert fates == {"ready"}, f"reads without a fault: {fates}"
-        self._demand_no_hanging_read(min(reads))
-
-    def _demand_no_hanging_read(self, before: int) -> None:
-        hanging = [(node.id, token) for node in self.cluster.nodes.values() for token in node.read_floors]
-        old = [(node, token) for node, token in hanging if token < before]
-        assert not old, f"reads hang: {old}"
 
 
-_CALM = Weights(loss=0, duplicate=0, delay_s=0.0005, disk_s=0.0005, cut=0, crash=0, pause=0, stuck_disk=0)
+_CALM = Weights(
+    loss=0,
+    duplicate=0,
+    late=0,
+    delay_s=0.0005,
+    disk_s=0.0005,
+    cut=0,
+    crash=0,
+    pause=0,
+    stuck_disk=0,
+    stuck_timer=0,
+)
 
 
 def run(seed: int) -> Chaos:

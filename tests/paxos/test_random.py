@@ -6,7 +6,7 @@ import pytest
 
 from tests.paxos import chaos
 
-SEEDS = range(1, 121)
+SEEDS = range(1, 241)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

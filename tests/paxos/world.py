@@ -7,7 +7,7 @@ time pass and carries everything; `deliver`, `take` and `drop` pick single messa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from random import Random
 
@@ -159,9 +159,10 @@ class Cluster:
             self.run_timers()
             self.settle()
 
-    def run_timers(self) -> None:
+    def run_timers(self, late: Collection[NodeId] = ()) -> None:
+        """Call every timer, but for those that are `late`."""
         for node in self.nodes.values():
-            if node.up and not node.paused:
+            if node.up and not node.paused and node.id not in late:
                 self.carry_out(node, node.replica.on_timer(self.now))
 
     def tick_until(self, what: str, *, within_s: float = 4 * TIMEOUT_S, **wanted: object) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from paxoskv.paxos.ballot import NO_BALLOT
 from paxoskv.paxos.effects import SavePromise
-from paxoskv.storage import birth, connection, identity, precheck
+from paxoskv.storage import birth, connection, identity
 from paxoskv.storage.errors import (
     DirectoryInUse,
     DirectoryUnusable,
@@ -77,7 +77,9 @@ async def test_a_journal_of_somebody_else_is_refused(tmp_path: Path, cluster: st
     """R14: directories of two nodes swapped."""
     await written(tmp_path, vote(1))
     for opener in (Journal.open, Journal.create):
-        with pytest.raises(WrongIdentity, match=rf"node 1 of cluster {CLUSTER}, not to node {node} of cluster {cluster}"):
+        with pytest.raises(
+            WrongIdentity, match=rf"node 1 of cluster {CLUSTER}, not to node {node} of cluster {cluster}"
+        ):
             await opener(tmp_path, cluster, node)
     async with opened(tmp_path) as journal:
         assert journal.recovered.highest_slot == 1
@@ -99,7 +101,7 @@ async def test_a_half_born_directory_was_never_born(tmp_path: Path) -> None:
     with pytest.raises(NotBootstrapped):
         await Journal.open(tmp_path, CLUSTER, NODE)
     async with opened(tmp_path):
-        assert not list(tmp_path.glob("journal.new*"))
+        assert not [name for name in os.listdir(tmp_path) if name.startswith("journal.new")]
 
 
 async def test_a_birth_that_fails_leaves_nothing_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ async def test_a_truncated_journal_is_refused_every_time(tmp_path: Path, bytes_l
     await written(tmp_path, *(vote(slot, bytes(3000)) for slot in range(1, 9)))
     os.truncate(tmp_path / "journal.db", bytes_left)
     for opener in (Journal.open, Journal.create, Journal.open):
-        with pytest.raises(JournalCorrupt, match="journal.db is"):
+        with pytest.raises(JournalCorrupt, match=r"journal\.db is"):
             await opener(tmp_path, CLUSTER, NODE)
 
 
@@ -187,7 +189,7 @@ async def test_a_file_that_cannot_be_flushed_is_a_failed_disk(tmp_path: Path, mo
     def broken(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(precheck.os, "fsync", broken)
+    monkeypatch.setattr("paxoskv.storage.precheck.os.fsync", broken)
     with pytest.raises(JournalFailed, match="cannot be flushed"):
         await Journal.open(tmp_path, CLUSTER, NODE)
 

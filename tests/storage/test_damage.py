@@ -21,7 +21,9 @@ COLUMNS = ("slot_copy", "round", "node", "commit_slot", "seq", "checksum")
 @pytest.fixture
 async def directory(tmp_path: Path) -> Path:
     """A closed journal: slots 1-3 chosen, 4-6 open."""
-    await written(tmp_path, SavePromise(B1), *(vote(slot, b"v%d" % slot, commit_slot=min(slot, 4) - 1) for slot in range(1, 7)))
+    await written(
+        tmp_path, SavePromise(B1), *(vote(slot, b"v%d" % slot, commit_slot=min(slot, 4) - 1) for slot in range(1, 7))
+    )
     async with opened(tmp_path) as journal:
         await journal.save_peer(2, "aa")
     return tmp_path
@@ -72,7 +74,9 @@ async def test_a_vote_whose_slot_is_unknown_could_be_any_vote(directory: Path, c
 
 
 @pytest.mark.parametrize("name", ["identity", "promise", "compaction"])
-@pytest.mark.parametrize("change", ["payload = x'00' || substr(payload, 2)", "payload = NULL", "checksum = checksum + 1"])
+@pytest.mark.parametrize(
+    "change", ["payload = x'01' || substr(payload, 2)", "payload = NULL", "checksum = checksum + 1"]
+)
 async def test_a_damaged_row_of_meta_is_refused(directory: Path, name: str, change: str) -> None:
     tamper(directory, f"UPDATE meta SET {change} WHERE name = '{name}'")
     with pytest.raises(JournalCorrupt, match=f"{name}.*(damaged|fails its checksum)"):
@@ -150,7 +154,7 @@ async def test_a_page_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
     """S13, R13: a misdirected write puts one page over another."""
     await written(tmp_path, *(vote(slot, bytes(1000)) for slot in range(1, 60)))
     path = tmp_path / "journal.db"
-    pages = os.path.getsize(path) // 4096
+    pages = os.stat(path).st_size // 4096
     with path.open("r+b") as file:
         file.seek((pages - 3) * 4096)
         page = file.read(4096)

@@ -230,9 +230,7 @@ async def test_a_checkpoint_lets_the_log_be_written_over(tmp_path: Path) -> None
         assert journal.file_bytes() > 49 * 4000
 
 
-async def test_a_large_journal_is_opened_without_quick_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_journal_is_opened_without_quick_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scan verifies every row in any case."""
     await written(tmp_path, vote(1), vote(2))
     disk = Disk(monkeypatch)

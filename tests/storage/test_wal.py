@@ -46,7 +46,9 @@ async def test_a_flipped_bit_in_the_middle_is_refused_every_time(crashed: Path, 
     """SQLite alone would start without a word, and without this commit and all later ones."""
     flip(crashed, _frame(crashed, 3) + offset)
     for _ in range(2):
-        with pytest.raises(JournalCorrupt, match=r"durable commit before frame \d+ is damaged.*Replace it by a new node"):
+        with pytest.raises(
+            JournalCorrupt, match=r"durable commit before frame \d+ is damaged.*Replace it by a new node"
+        ):
             await opener(crashed, CLUSTER, NODE)
 
 
@@ -93,7 +95,7 @@ async def test_after_an_orderly_end_no_log_is_missed(tmp_path: Path) -> None:
     for slot in range(1, 4):
         async with opened(tmp_path) as journal:
             await journal.write([vote(slot)])
-        assert [path.name for path in tmp_path.iterdir()] == ["journal.db"]
+        assert os.listdir(tmp_path) == ["journal.db"]
 
 
 async def test_a_start_that_fails_after_a_crash_can_be_repeated(crashed: Path) -> None:
