@@ -17,6 +17,9 @@ from paxoskv.paxos.effects import Effects, Load, Write
 from paxoskv.paxos.messages import Accept, Envelope, Message
 from paxoskv.paxos.replica import Replica, Role
 
+CallSoon = Callable[[Callable[[], None]], object]
+"""Runs a function at the end of this turn of the event loop: the loop's own, or a simulated one."""
+
 BACKLOG_BYTES_MAX = 64 << 20
 """While more waits for the disk, an Accept counts as lost (P33): the leader repeats it, or we catch up."""
 

@@ -11,7 +11,7 @@ from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.replies import Reply
 from paxoskv.net import protocol
 from paxoskv.node.answers import Waiter
-from paxoskv.node.engine import Engine
+from paxoskv.node.engine import CallSoon, Engine
 from paxoskv.paxos.ballot import Ballot, Slot
 
 
@@ -21,13 +21,17 @@ class Proposals:
     bytes_in_flight: of commands accepted and not answered; beyond `bytes_max` the answer is OVERLOADED (P33).
     Log time: a batch carries the milliseconds since the one before it under the same leadership, the first one 0,
     so that neither a clock jump nor a failover makes anything expire early (P26, P30).
+    call_soon: runs a function at the end of this turn of the event loop.
     """
 
-    def __init__(self, engine: Engine, limits: KvLimits, bytes_max: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, limits: KvLimits, bytes_max: int, clock: Callable[[], float], call_soon: CallSoon
+    ) -> None:
         self._engine = engine
         self._limits = limits
         self._bytes_max = bytes_max
         self._clock = clock
+        self._call_soon = call_soon
         self.bytes_in_flight = 0
         self.closing = False
         self._queue: deque[tuple[bytes, Waiter]] = deque()
@@ -102,7 +106,7 @@ class Proposals:
         """Propose at the end of this turn of the loop, together with what else it brings."""
         if not self._flush_is_due:
             self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._call_soon(self._flush)
 
     def _flush(self) -> None:
         """Propose what is queued, as far as the window allows."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from paxoskv.node.answers import Waiter
-from paxoskv.node.engine import Engine
+from paxoskv.node.engine import CallSoon, Engine
 
 Serve = Callable[[Waiter], None]
 
@@ -17,8 +16,10 @@ class ReadGate:
     All reads of one turn share a token, and all tokens that wait for a round share the round.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, call_soon: CallSoon) -> None:
+        """call_soon: runs a function at the end of this turn of the event loop."""
         self._engine = engine
+        self._call_soon = call_soon
         self._token = 0
         self._turn: list[tuple[Serve, Waiter]] = []
         self._held: dict[int, list[tuple[Serve, Waiter]]] = {}
@@ -26,7 +27,7 @@ class ReadGate:
     def submit(self, serve: Serve, waiter: Waiter) -> None:
         """Call `serve(waiter)` when a linearizable read is allowed, or fail the waiter."""
         if not self._turn:
-            asyncio.get_running_loop().call_soon(self._flush_turn)
+            self._call_soon(self._flush_turn)
         self._turn.append((serve, waiter))
 
     def on_reads(self, ready: list[int], failed: list[int]) -> None:

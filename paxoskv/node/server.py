@@ -84,9 +84,10 @@ class Node:
         self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, time.monotonic)
         self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(_as_failure(error)))
         self._watchdog = Watchdog()
-        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, time.monotonic)
+        call_soon = asyncio.get_running_loop().call_soon
+        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, time.monotonic, call_soon)
         forwards = Forwards(mesh.forward, config.bytes_in_flight_max)
-        reads = ReadGate(engine)
+        reads = ReadGate(engine, call_soon)
         requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
         self._clients = Clients(
             requests,
