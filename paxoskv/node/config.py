@@ -41,6 +41,7 @@ class NodeConfig:
     """Everything one server has to be told. Addresses are texts `host:port`; times are seconds.
 
     cluster: the founding members, node -> address of its peer port.
+    routes: node -> address at which this node reaches that member: a tunnel, a port mapped by NAT, a proxy.
     listen_client, listen_peer, advertise_client: filled in from `node` and `cluster` when empty.
     Raises: ConfigError, naming the setting and what to write instead.
     """
@@ -51,6 +52,12 @@ class NodeConfig:
     cluster_token: str = field(
         default="paxoskv",
         metadata=_setting("cluster_token", str, "tells clusters with equal lists apart", least=1, most=100),
+    )
+    routes: Mapping[int, str] = field(
+        default_factory=dict,
+        metadata=_setting(
+            "routes", dict, "where to reach members instead of at their addresses in the list", least=0, most=NODE_MAX
+        ),
     )
     bootstrap: bool = field(default=False, metadata=_setting("bootstrap", bool, "first start of a node that never ran"))
     listen_client: str = field(
@@ -146,8 +153,8 @@ class NodeConfig:
 
     @property
     def addresses(self) -> dict[int, tuple[str, int]]:
-        """Host and port of every member's peer port."""
-        return {node: parse_address(address) for node, address in self.cluster.items()}
+        """Host and port at which every member's peer port is reached from here."""
+        return {node: parse_address(address) for node, address in {**self.cluster, **self.routes}.items()}
 
     @property
     def kv_limits(self) -> KvLimits:
@@ -164,7 +171,8 @@ class NodeConfig:
     def cluster_id(self) -> str:
         """Identity of the cluster: whatever all members must agree on, in whichever order they list it (P34).
 
-        The limits of sessions are part of it, since replicas with different ones would diverge (P26).
+        The limits of sessions are part of it, since replicas with different ones would diverge (P26). Routes are not:
+        they are each node's own view of the network.
         """
         limits = self.kv_limits
         agreed = [
@@ -186,6 +194,10 @@ class NodeConfig:
         if self.node not in self.cluster:
             raise ConfigError(
                 f"node {self.node} is not in the cluster list {sorted(self.cluster)}: correct node or cluster"
+            )
+        if strangers := sorted(self.routes.keys() - self.cluster.keys() | self.routes.keys() & {self.node}):
+            raise ConfigError(
+                f"routes names node {strangers[0]}, which is no other member of {sorted(self.cluster)}: correct it"
             )
         try:
             Quorums.of(self.cluster, self.phase2_quorum)
@@ -297,7 +309,7 @@ def _require(values: Mapping[str, Any]) -> None:
     """Raises: ConfigError if a setting without a default was given nowhere."""
     for item in fields(NodeConfig):
         setting: Setting = item.metadata["setting"]
-        if item.default is MISSING and item.name not in values:
+        if item.default is MISSING and item.default_factory is MISSING and item.name not in values:
             raise ConfigError(
                 f"{setting.key} is not set: give {setting.flag}, {setting.variable}, or {setting.key} in the file "
                 f"named by --config ({setting.help})"

@@ -20,8 +20,8 @@ class ConfigError(ValueError):
 class Setting:
     """One setting and its names: `key` in a file, `--key` as a flag, `PAXOSKV_KEY` in the environment.
 
-    kind: int, float, bool, str, Path, or dict for the list of members.
-    least, most: bounds of a number, or of the number of characters of a text.
+    kind: int, float, bool, str, Path, or dict for a list of nodes with addresses.
+    least, most: bounds of a number, of the number of characters of a text, or of the entries of a list.
     """
 
     key: str
@@ -49,7 +49,7 @@ class Setting:
         if self.kind is bool:
             return self._flag_from_text(text)
         if self.kind is dict:
-            return parse_members(text)
+            return {} if not text and self.least == 0 else parse_members(text, self.key)
         if self.kind is Path and (not text or "\0" in text):
             self._refuse(text)
         try:
@@ -75,7 +75,7 @@ class Setting:
         if self.choices and value not in self.choices:
             self._refuse(value)
         if self.least is not None and self.most is not None:
-            measure = len(value) if isinstance(value, str) else value
+            measure = len(value) if isinstance(value, str | dict) else value
             if not self.least <= measure <= self.most:
                 self._refuse(value)
 
@@ -113,22 +113,22 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def parse_members(text: str) -> dict[int, str]:
-    """Return the members written as `1=HOST:PORT,2=HOST:PORT`; their order means nothing (P34).
+def parse_members(text: str, key: str = "cluster") -> dict[int, str]:
+    """Return the nodes written as `1=HOST:PORT,2=HOST:PORT`; their order means nothing (P34).
 
-    Raises: ConfigError if a member is malformed, or a number or an address is given twice.
+    key: the setting that is read. Raises: ConfigError if an entry is malformed, or a number or address given twice.
     """
     members: dict[int, str] = {}
     for part in text.split(","):
         number, _, address = (piece.strip() for piece in part.partition("="))
         if not (number.isascii() and number.isdigit() and len(number) <= 3 and 1 <= int(number) <= NODE_MAX):
             raise ConfigError(
-                f"cluster: member {part.strip()!r:.60} is not NODE=HOST:PORT with NODE from 1 to {NODE_MAX}"
+                f"{key}: member {part.strip()!r:.60} is not NODE=HOST:PORT with NODE from 1 to {NODE_MAX}"
             )
         parse_address(address)
         if int(number) in members:
-            raise ConfigError(f"cluster: node {int(number)} is listed twice: every number belongs to one node")
+            raise ConfigError(f"{key}: node {int(number)} is listed twice: every number belongs to one node")
         if address in members.values():
-            raise ConfigError(f"cluster: {address} is listed twice: every node has an address of its own")
+            raise ConfigError(f"{key}: {address} is listed twice: every node has an address of its own")
         members[int(number)] = address
     return members

@@ -230,6 +230,30 @@ def test_whatever_all_members_must_agree_on_changes_the_cluster_id(given: dict[s
     assert config(**given).cluster_id != config().cluster_id
 
 
+def test_routes_say_where_to_dial_and_leave_the_identity_alone(tmp_path: Path) -> None:
+    """Behind NAT a member is reached elsewhere than at its address in the list, which all members agree on (P34)."""
+    made = load({**FLAGS, "routes": "2=192.0.2.7:9402"}, {})
+    assert made.addresses == {1: ("127.0.0.1", 7401), 2: ("192.0.2.7", 9402), 3: ("127.0.0.1", 7403)}
+    assert made.cluster_id == load(FLAGS, {}).cluster_id
+    assert made.listen_peer == "127.0.0.1:7401"
+    assert load(FLAGS, {}, write(tmp_path, "routes = ''")).routes == {}
+
+
+@pytest.mark.parametrize(
+    ("routes", "complaint"),
+    [
+        ("4=127.0.0.1:9", "routes names node 4, which is no other member of [1, 2, 3]"),
+        ("1=127.0.0.1:9", "routes names node 1, which is no other member"),
+        ("x=127.0.0.1:9", "routes: member 'x=127.0.0.1:9' is not NODE=HOST:PORT"),
+        ("2=127.0.0.1:9,3=127.0.0.1:9", "routes: 127.0.0.1:9 is listed twice"),
+    ],
+)
+def test_a_wrong_route_is_refused(routes: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load({**FLAGS, "routes": routes}, {})
+    assert complaint in str(raised.value)
+
+
 def test_a_majority_spelled_out_is_the_same_cluster() -> None:
     assert config(phase2_quorum=2).cluster_id == config().cluster_id
 
