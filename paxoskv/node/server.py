@@ -8,6 +8,7 @@ import logging
 import random
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from paxoskv.kv.machine import Machine
@@ -26,8 +27,8 @@ from paxoskv.node.requests import Requests
 from paxoskv.node.status import Status
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.node.watchdog import Watchdog
+from paxoskv.paxos.ballot import Ballot
 from paxoskv.paxos.log import Log
-from paxoskv.paxos.quorum import Quorums
 from paxoskv.paxos.replica import Replica, Settings
 from paxoskv.paxos.timing import Timing
 from paxoskv.storage.errors import DirectoryInUse, JournalFailed, StorageError
@@ -55,9 +56,15 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
             peer_socket = stack.enter_context(_bind(config.listen_peer, "peers"))
             journal = await _open_journal(config)
             stack.push_async_callback(journal.close)
-            node = Node(config, journal, await _replay(journal, config), supervisor)
+            machine = Machine(config.kv_limits)
+            await replay(journal, machine)
+            gc.collect()
+            gc.freeze()
+            replica = Replica(*replica_arguments(config, journal), random.Random(), time.monotonic())
+            node = Node(config, journal, replica, machine, supervisor, time.monotonic)
             stack.push_async_callback(node.close)
             await node.start(client_socket, peer_socket)
+            supervisor.spawn(node.watchdog.run(), "watchdog")
             await supervisor.wait(stop)
             await node.retire()
     except StorageError as error:
@@ -65,9 +72,21 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
 
 
 class Node:
-    """The parts of a running node, and the order in which they begin and end."""
+    """The parts of a running node, and the order in which they begin and end.
 
-    def __init__(self, config: NodeConfig, journal: Journal, machine: Machine, supervisor: Supervisor) -> None:
+    replica, machine: as of the durable commit slot. clock: monotonic seconds.
+    watchdog: measures the loop once somebody runs it.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        journal: Journal,
+        replica: Replica,
+        machine: Machine,
+        supervisor: Supervisor,
+        clock: Callable[[], float],
+    ) -> None:
         self._config = config
         self._supervisor = supervisor
         introductions = Introductions(
@@ -79,13 +98,13 @@ class Node:
             supervisor.fail,
         )
         self._mesh = mesh = Mesh(introductions, supervisor)
-        self._replica = replica = _make_replica(config, journal)
+        self._replica = replica
         laggards = Laggards(journal, replica, mesh.send, supervisor)
-        self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, time.monotonic)
+        self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
         self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(_as_failure(error)))
-        self._watchdog = Watchdog()
+        self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
-        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, time.monotonic, call_soon)
+        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
         forwards = Forwards(mesh.forward, config.bytes_in_flight_max)
         reads = ReadGate(engine, call_soon)
         requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
@@ -111,7 +130,6 @@ class Node:
         peers = {node: address for node, address in self._config.addresses.items() if node != self._config.node}
         self._mesh.start(peers, self._config.peer_queue_bytes_max)
         self._supervisor.spawn(self._tick(), "ticker")
-        self._supervisor.spawn(self._watchdog.run(), "watchdog")
         log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
 
     async def retire(self) -> None:
@@ -155,35 +173,32 @@ class Node:
             "peers": lambda: self._mesh.connected,
             "journal_bytes": journal.file_bytes,
             "journal_backlog_bytes": lambda: self._writer.backlog_bytes,
-            "loop_stalls": lambda: self._watchdog.stalls,
-            "loop_stall_max_ms": lambda: self._watchdog.stall_max_ms,
+            "loop_stalls": lambda: self.watchdog.stalls,
+            "loop_stall_max_ms": lambda: self.watchdog.stall_max_ms,
         }
         return Status(journal.identity.cluster, self._config.advertise_client, self._engine, gauges, time.monotonic())
 
 
-def _make_replica(config: NodeConfig, journal: Journal) -> Replica:
+def replica_arguments(config: NodeConfig, journal: Journal) -> tuple[Settings, Log, Ballot]:
+    """Return what a `Replica` begins with: its settings, and the log and the promise that the journal holds."""
     recovered = journal.recovered
     timing = Timing(config.heartbeat_s, config.election_timeout_s, config.election_jitter_s)
-    settings = Settings(config.node, Quorums.of(config.cluster, config.phase2_quorum), timing, config.window)
+    settings = Settings(config.node, config.quorums, timing, config.window)
     slots = Log(recovered.commit_slot, recovered.open_votes, recovered.faulty, recovered.compacted_slot)
-    return Replica(settings, slots, recovered.promised, random.Random(), time.monotonic())
+    return settings, slots, recovered.promised
+
+
+async def replay(journal: Journal, machine: Machine) -> None:
+    """Bring an empty machine to the durable commit slot; nothing is served before it is there (P37)."""
+    async for votes in journal.replay(1, journal.recovered.commit_slot):
+        for slot, vote in votes:
+            machine.apply(slot, vote.value)
+    log.info("replayed", extra={"slots": machine.applied_slot, "keys": machine.keys})
 
 
 async def _open_journal(config: NodeConfig) -> Journal:
     opener = Journal.create if config.bootstrap else Journal.open
     return await opener(config.directory, config.cluster_id, config.node)
-
-
-async def _replay(journal: Journal, config: NodeConfig) -> Machine:
-    """Return the state machine as of the durable commit slot; nothing is served before it is there (P37)."""
-    machine = Machine(config.kv_limits)
-    async for votes in journal.replay(1, journal.recovered.commit_slot):
-        for slot, vote in votes:
-            machine.apply(slot, vote.value)
-    gc.collect()
-    gc.freeze()
-    log.info("replayed", extra={"slots": machine.applied_slot, "keys": machine.keys})
-    return machine
 
 
 def _bind(address: str, whom: str) -> socket.socket:

@@ -37,13 +37,22 @@ def bear(directory: Path, identity: Identity) -> None:
         sync(directory)
 
 
-def _fill(path: Path, identity: Identity) -> None:
+def found(connection: sqlite3.Connection, identity: Identity) -> None:
+    """Make the tables of a journal and its first rows, in one transaction. Raises: sqlite3.Error."""
     seal = Seal(identity.cluster)
     rows = {
         "identity": encode_identity(identity),
         "promise": encode_promise(seal, PromiseRecord(NO_BALLOT, seq=1)),
         "compaction": encode_compaction(seal, CompactionRecord(slot=0, seq=1)),
     }
+    connection.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        connection.execute(table)
+    connection.executemany(SAVE_META, [(name, *row) for name, row in rows.items()])
+    connection.execute("COMMIT")
+
+
+def _fill(path: Path, identity: Identity) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = FULL")
@@ -52,8 +61,4 @@ def _fill(path: Path, identity: Identity) -> None:
             raise OSError(
                 errno.ENOTSUP, f"SQLite cannot use a write-ahead log here (journal_mode is {mode})", str(path)
             )
-        connection.execute("BEGIN IMMEDIATE")
-        for table in TABLES:
-            connection.execute(table)
-        connection.executemany(SAVE_META, [(name, *row) for name, row in rows.items()])
-        connection.execute("COMMIT")
+        found(connection, identity)

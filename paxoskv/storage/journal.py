@@ -97,12 +97,25 @@ class Journal:
         await asyncio.to_thread(check_files, directory)
         connection = await Connection.open(directory / JOURNAL_NAME)
         try:
-            self = await cls._recover(directory, connection, cluster, node)
+            await connection.check_structure(TABLES)
+            self = await cls.attach(directory, connection, cluster, node)
             await self._begin()
         except BaseException:
             await connection.close()
             raise
         return self
+
+    @classmethod
+    async def attach(cls, directory: Path, connection: Connection, cluster: str, node: int) -> Journal:
+        """Verify every row behind `connection`, and return the journal; it writes nothing yet.
+
+        What `open` does once the files themselves have passed. `directory` is for messages. Raises: as `open`.
+        """
+        path = directory / JOURNAL_NAME
+        reader = Reader(connection, Seal(cluster), path)
+        identity = decode_identity(await reader.meta("identity"), str(path))
+        check_identity(identity, cluster, node, str(path))
+        return cls(directory, identity, connection, await reader.recover(), await reader.peers())
 
     async def close(self) -> None:
         """Close the file. Whatever was not written by then never will be; a second call does nothing."""
@@ -137,6 +150,11 @@ class Journal:
             await self._save_promise(highest)
         for chunk in _chunks(votes):
             await self._save_votes(chunk)
+
+    async def prove(self) -> None:
+        """Write something that changes nothing: does the disk take it? Raises: StorageError, as `write`."""
+        await self._save_promise(self._promised)
+        await self.checkpoint()
 
     async def save_peer(self, node: int, incarnation: str) -> None:
         """Remember the incarnation of a peer; durable when this returns. Raises: StorageError, as `write`."""
@@ -205,20 +223,10 @@ class Journal:
 
     # Inside
 
-    @classmethod
-    async def _recover(cls, directory: Path, connection: Connection, cluster: str, node: int) -> Journal:
-        path = directory / JOURNAL_NAME
-        await connection.check_structure(TABLES)
-        reader = Reader(connection, Seal(cluster), path)
-        identity = decode_identity(await reader.meta("identity"), str(path))
-        check_identity(identity, cluster, node, str(path))
-        return cls(directory, identity, connection, await reader.recover(), await reader.peers())
-
     async def _begin(self) -> None:
         """Prove that the disk takes writes, and mark the journal as in use. A full disk may wait: see the writer."""
         try:
-            await self._save_promise(self._promised)
-            await self.checkpoint()
+            await self.prove()
             with translated_os(self._path):
                 await asyncio.to_thread(mark_open, self._directory)
         except DiskFull as error:
