@@ -24,6 +24,9 @@ from paxoskv.client import connect
 from paxoskv.client.endpoints import parse_endpoints
 
 CLIENTS_PER_PROCESS = 64
+CLIENTS_PER_CONNECTION = 8
+"""As a program does that has many tasks and one client object."""
+
 HEAD_START_S = 0.1
 """Time for the start signal to reach every process."""
 
@@ -33,7 +36,10 @@ _LINE_BYTES_MAX = 1 << 22
 
 @click.command("bench")
 @click.option("--op", type=click.Choice(["put", "get"]), required=True, help="What every client does.")
-@click.option("--clients", type=click.IntRange(1, 10_000), default=64, help="Clients, one connection each (64).")
+@click.option("--clients", type=click.IntRange(1, 10_000), default=64, help="Clients, each in a closed loop (64).")
+@click.option(
+    "--connections", type=click.IntRange(1, 10_000), default=None, help="Shared by the clients (one per 8 clients)."
+)
 @click.option("--seconds", type=Seconds(0.1, 86_400), default=10.0, metavar="S", help="How long (10).")
 @click.option("--value-size", type=click.IntRange(0, 1 << 20), default=256, metavar="B", help="Bytes a value (256).")
 @click.option("--processes", type=click.IntRange(1, 64), default=None, help="Load processes (one per 64 clients).")
@@ -44,6 +50,7 @@ def bench_command(
     client: ClientOptions,
     op: Literal["put", "get"],
     clients: int,
+    connections: int | None,
     seconds: float,
     value_size: int,
     processes: int | None,
@@ -55,10 +62,12 @@ def bench_command(
     The keys are named bench/...; max_ms shows the longest gap that any client saw.
     """
     endpoints = parse_endpoints(client.endpoints)
-    count = min(clients, processes or _processes(clients))
-    job = Job(client.endpoints, op, clients, seconds, warmup, value_size, keys, client.timeout_s, seed=0)
+    sharing = min(clients, connections or max(processes or 1, -(-clients // CLIENTS_PER_CONNECTION)))
+    count = min(sharing, processes or _processes(clients))
+    job = Job(client.endpoints, op, clients, sharing, seconds, warmup, value_size, keys, client.timeout_s, seed=0)
     results = asyncio.run(_run(_shares(job, count)))
-    document = {**results, "value_size": value_size, "nodes": len(endpoints), "processes": count, "keys": keys}
+    document = {**results, "value_size": value_size, "nodes": len(endpoints)}
+    document |= {"processes": count, "connections": sharing, "keys": keys}
     if client.as_json:
         print_document(document)
     else:
@@ -73,9 +82,21 @@ def _processes(clients: int) -> int:
 
 
 def _shares(job: Job, count: int) -> list[Job]:
-    """Return the jobs of `count` processes, the clients spread evenly."""
-    each, more = divmod(job.clients, count)
-    return [replace(job, clients=each + (number < more), seed=number) for number in range(count)]
+    """Return the jobs of `count` processes, clients and connections spread evenly."""
+    return [
+        replace(
+            job,
+            clients=_share(job.clients, count, number),
+            connections=_share(job.connections, count, number),
+            seed=number,
+        )
+        for number in range(count)
+    ]
+
+
+def _share(total: int, count: int, number: int) -> int:
+    """Return what the process `number` of `count` gets of `total`."""
+    return total // count + (number < total % count)
 
 
 async def _run(jobs: Sequence[Job]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One load process of `paxoskv bench`: many clients in closed loops, each on a connection of its own.
+"""One load process of `paxoskv bench`: many clients in closed loops, several of them on one connection.
 
 It reads a job as one line of JSON on stdin and answers `"ready"` when all clients are connected; the next line holds
 the time at which to start, of the machine's monotonic clock. The results are one more line. End of input ends it.
@@ -23,7 +23,7 @@ from paxoskv.client import Client, connect
 from paxoskv.errors import PaxoskvError
 
 CONNECTING_MAX = 50
-"""Connections being made at a time, so that no listen queue overflows."""
+"""Connections being made at a time."""
 
 PAUSE_AFTER_ERROR_S = 0.01
 _STAMP_BYTES = 8
@@ -31,11 +31,15 @@ _STAMP_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one load process does. op: put or get. seconds follow warmup_s, in which nothing is counted."""
+    """What one load process does. op: put or get. seconds follow warmup_s, in which nothing is counted.
+
+    connections: at most as many as clients; each is one client object, shared by tasks.
+    """
 
     endpoints: str
     op: str
     clients: int
+    connections: int
     seconds: float
     warmup_s: float
     value_bytes: int
@@ -66,36 +70,12 @@ class Tally:
         }
 
 
-class Gate:
-    """Lets all clients start together."""
-
-    def __init__(self, clients: int) -> None:
-        self.connecting = asyncio.Semaphore(CONNECTING_MAX)
-        self.all_connected = asyncio.Event()
-        self.start_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._missing = clients
-
-    async def pass_through(self) -> float:
-        """Report one client ready, wait for the start, and return its time."""
-        self._missing -= 1
-        if not self._missing:
-            self.all_connected.set()
-        return await asyncio.shield(self.start_s)
-
-
-async def run_client(job: Job, number: int, gate: Gate, tally: Tally) -> None:
-    """Connect, wait for the others, then do one operation after the other until the time is over.
-
-    Raises: PaxoskvError if it cannot connect.
-    """
-    random = Random(f"{job.seed}/{number}")
-    async with AsyncExitStack() as stack:
-        async with gate.connecting:
-            kv = await stack.enter_async_context(connect(job.endpoints, timeout_s=job.timeout_s))
-        operation = _operation(job, kv, random)
-        start_ns = round(await gate.pass_through() * 1e9)
-        await asyncio.sleep((start_ns - time.monotonic_ns()) / 1e9 - job.warmup_s)
-        await _loop(operation, start_ns, start_ns + round(job.seconds * 1e9), tally)
+async def run_client(job: Job, number: int, kv: Client, start_s: float, tally: Tally) -> None:
+    """Wait for the start, then do one operation after the other until the time is over."""
+    operation = _operation(job, kv, Random(f"{job.seed}/{number}"))
+    start_ns = round(start_s * 1e9)
+    await asyncio.sleep((start_ns - time.monotonic_ns()) / 1e9 - job.warmup_s)
+    await _loop(operation, start_ns, start_ns + round(job.seconds * 1e9), tally)
 
 
 async def _loop(operation: Callable[[], Awaitable[Any]], start_ns: int, end_ns: int, tally: Tally) -> None:
@@ -136,28 +116,34 @@ def _operation(job: Job, kv: Client, random: Random) -> Callable[[], Awaitable[A
 
 async def run_job(job: Job) -> Tally:
     """Run all clients of `job`, in step with the parent. Raises: PaxoskvError if a client cannot connect."""
-    gate, tally = Gate(job.clients), Tally()
-    try:
+    tally = Tally()
+    async with AsyncExitStack() as stack:
+        connections = await _connect(job, stack)
+        start_s = await _keep_step()
         async with asyncio.TaskGroup() as group:
             for number in range(job.clients):
-                group.create_task(run_client(job, number, gate, tally))
-            group.create_task(_keep_step(gate))
-    except ExceptionGroup as failures:
-        known = failures.subgroup(PaxoskvError)
-        if known is None:
-            raise
-        raise known.exceptions[0] from None
+                kv = connections[number % job.connections]
+                group.create_task(run_client(job, number, kv, start_s, tally))
     return tally
 
 
-async def _keep_step(gate: Gate) -> None:
-    """Tell the parent that all are connected, and pass its answer on."""
-    await gate.all_connected.wait()
+async def _connect(job: Job, stack: AsyncExitStack) -> list[Client]:
+    """Make all connections, some at a time, so that no listen queue overflows. Raises: PaxoskvError."""
+    connections: list[Client] = []
+    while len(connections) < job.connections:
+        some = [connect(job.endpoints, timeout_s=job.timeout_s) for _ in range(CONNECTING_MAX)]
+        some = some[: job.connections - len(connections)]
+        connections += await asyncio.gather(*(stack.enter_async_context(kv) for kv in some))
+    return connections
+
+
+async def _keep_step() -> float:
+    """Tell the parent that all are connected, and return its answer: when to start."""
     _say("ready")
     line = await asyncio.to_thread(sys.stdin.readline)
     if not line:
         raise EOFError("the parent of this load process is gone")
-    gate.start_s.set_result(float(json.loads(line)))
+    return float(json.loads(line))
 
 
 def _say(document: Any) -> None:

@@ -14,10 +14,10 @@ from paxoskv.net import protocol
 from paxoskv.net.codec import number, text
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX
 from paxoskv.net.protocol import ProtocolError
-from paxoskv.net.stream import FrameStream
+from paxoskv.net.stream import FLUSH_BYTES, FrameStream
 
 WRITE_BYTES_MAX = 1 << 20
-"""Requests that may wait in the transport; beyond, the connection asks for a pause (P41)."""
+"""Requests that may wait in the transport; beyond, the connection asks for a pause (P41), and so is never cut off."""
 
 
 class Listener(Protocol):
@@ -45,7 +45,7 @@ class Connection(FrameStream):
     """
 
     def __init__(self, endpoint: Endpoint, listener: Listener) -> None:
-        super().__init__(WRITE_BYTES_MAX)
+        super().__init__(WRITE_BYTES_MAX + FLUSH_BYTES + 2 * CLIENT_FRAME_BYTES_MAX)
         self.endpoint = endpoint
         self.cluster = ""
         self.node = 0
@@ -54,10 +54,7 @@ class Connection(FrameStream):
         self.heard_s = 0.0
         self.proven = False
         self._listener = listener
-        self._loop = asyncio.get_running_loop()
         self._writable = True
-        self._outgoing: list[bytes] = []
-        self._outgoing_bytes = 0
         self._mismatch: ProtocolMismatch | None = None
         self._decided = self._loop.create_future()
         self._gone = self._loop.create_future()
@@ -85,21 +82,6 @@ class Connection(FrameStream):
         """Wait for `is_gone`, after `abort`."""
         if self._transport is not None:
             await self._gone
-
-    def send_frame(self, framed: bytes) -> None:
-        """Send a whole frame. All frames of one turn of the event loop leave in one write."""
-        if not self._outgoing:
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(framed)
-        self._outgoing_bytes += len(framed)
-        if self._outgoing_bytes > WRITE_BYTES_MAX:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._outgoing and self._transport is not None and self.closed_because is None:
-            self._transport.write(b"".join(self._outgoing))
-        self._outgoing.clear()
-        self._outgoing_bytes = 0
 
     # FrameStream
 

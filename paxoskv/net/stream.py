@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 HELLO_TIMEOUT_S = 5.0
 _USER_TIMEOUT_MS = 5000
+FLUSH_BYTES = 64 << 10
+"""Frames of one turn of the loop leave in one write, or in several of about this size."""
 
 
 class FrameStream(asyncio.Protocol):
@@ -30,6 +32,9 @@ class FrameStream(asyncio.Protocol):
         self.peername = "nobody"
         self.closed_because: str | None = None
         self._write_bytes_max = write_bytes_max
+        self._loop = asyncio.get_running_loop()
+        self._outgoing: list[bytes] = []
+        self._outgoing_bytes = 0
         self._transport: asyncio.Transport | None = None
         self._hello_timer: asyncio.TimerHandle | None = None
 
@@ -55,13 +60,21 @@ class FrameStream(asyncio.Protocol):
         return self._transport is not None and self.closed_because is None
 
     def send(self, payload: bytes) -> None:
-        """Send one frame; nothing on a closed connection. A reader too slow for its queue is cut off (P33)."""
-        transport = self._transport
-        if transport is None or self.closed_because is not None:
-            return
-        transport.write(frame(payload))
-        if transport.get_write_buffer_size() > self._write_bytes_max:
-            self.abort(f"more than {self._write_bytes_max} bytes wait to be read by {self.peername}")
+        """Send one frame at the end of this turn of the loop, together with what else the turn brings.
+
+        Nothing is sent on a closed connection. A reader too slow for its queue is cut off (P33).
+        """
+        if self._transport is not None and self.closed_because is None:
+            self.send_frame(frame(payload))
+
+    def send_frame(self, framed: bytes) -> None:
+        """Send what is a whole frame already, on an open connection."""
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(framed)
+        self._outgoing_bytes += len(framed)
+        if self._outgoing_bytes > FLUSH_BYTES:
+            self._flush()
 
     def hello_done(self, frame_bytes_max: int) -> None:
         """The other side is known: lift the limits that held until now."""
@@ -72,6 +85,8 @@ class FrameStream(asyncio.Protocol):
 
     def close(self, reason: str) -> None:
         """Close after what is written has left."""
+        if self._transport and self.closed_because is None:
+            self._flush()
         if self._transport and self.closed_because is None:
             self.closed_because = reason
             self._transport.close()
@@ -98,8 +113,7 @@ class FrameStream(asyncio.Protocol):
         host_port = transport.get_extra_info("peername")
         self.peername = f"{host_port[0]}:{host_port[1]}" if host_port else "unknown"
         _detect_dead_peer(transport)
-        loop = asyncio.get_running_loop()
-        self._hello_timer = loop.call_later(HELLO_TIMEOUT_S, self._no_hello)
+        self._hello_timer = self._loop.call_later(HELLO_TIMEOUT_S, self._no_hello)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -116,6 +130,15 @@ class FrameStream(asyncio.Protocol):
         if self._hello_timer:
             self._hello_timer.cancel()
         self.on_closed(reason)
+
+    def _flush(self) -> None:
+        """Write what the turn has brought so far."""
+        outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        if not outgoing or self._transport is None or self.closed_because is not None:
+            return
+        self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
+        if self._transport.get_write_buffer_size() > self._write_bytes_max:
+            self.abort(f"more than {self._write_bytes_max} bytes wait to be read by {self.peername}")
 
     def _no_hello(self) -> None:
         self.refuse(f"no hello within {HELLO_TIMEOUT_S:g} s")

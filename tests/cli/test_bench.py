@@ -63,8 +63,9 @@ def test_an_empty_histogram_has_no_latency() -> None:
 
 
 def test_clients_are_spread_evenly_and_all_different() -> None:
-    shares = _shares(Job("e", "put", 7, 1, 0, 1, 1, 1, 0), 3)
+    shares = _shares(Job("e", "put", 7, 4, 1, 0, 1, 1, 1, 0), 3)
     assert [job.clients for job in shares] == [3, 2, 2]
+    assert [job.connections for job in shares] == [2, 1, 1]
     assert len({job.seed for job in shares}) == 3
 
 
@@ -94,9 +95,13 @@ async def test_gets_find_values(shell: Shell) -> None:
     assert shell.nodes[0].store.machine.keys == 10
 
 
-async def test_every_client_has_a_session_of_its_own_and_ends_it(shell: Shell) -> None:
-    await shell("bench", "--op", "put", "--clients", "3", *SHORT)
-    assert shell.nodes[0].store.session_count == 3
+@pytest.mark.parametrize(("given", "sessions"), [([], 2), (["--connections", "3"], 3), (["--connections", "99"], 9)])
+async def test_clients_share_connections_and_each_of_them_ends_its_session(
+    shell: Shell, given: list[str], sessions: int
+) -> None:
+    outcome = await shell("bench", "--op", "put", "--clients", "9", *SHORT, *given)
+    assert outcome.document["connections"] == sessions
+    assert shell.nodes[0].store.session_count == sessions
     assert shell.nodes[0].store.machine.sessions == 0
 
 
