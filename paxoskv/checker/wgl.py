@@ -1,0 +1,122 @@
+"""Depth-first search for a linearization: quick to find one, slow to prove that there is none.
+
+Source: Wing and Gong's search with Lowe's memory of configurations (pitfalls D). It builds an order from the front: an
+operation may come next if none of those left had completed before it was invoked. A configuration that led nowhere
+is remembered and never entered again. Reads that agree with the state are taken at once: waiting would not help them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from paxoskv.checker.frontier import Frontier
+from paxoskv.checker.model import INITIAL, REFUSED, Model, State
+from paxoskv.checker.operations import Operation
+from paxoskv.checker.unknowns import KeyHistory
+
+
+class Found(NamedTuple):
+    """linearizable: None if the budget ran out. order: a linearization, if there is one. steps: what it took."""
+
+    linearizable: bool | None
+    order: tuple[Operation, ...]
+    steps: int
+
+
+class _Node(NamedTuple):
+    """A beginning of an order: all required operations before `first`, and those of `mask`, counted from `first`."""
+
+    first: int
+    mask: int
+    spent: int
+    state: State
+
+
+def search(history: KeyHistory, budget: int) -> Found:
+    """Look for an order of the operations that agrees with their outcomes and times, for at most `budget` steps."""
+    if not history.required:
+        return Found(True, (), 0)
+    walk = _Walk(history)
+    met: Frontier[tuple[int, int, State]] = Frontier()
+    order: list[Operation] = []
+    levels = [walk.successors(_Node(0, 0, 0, INITIAL))]
+    steps = 0
+    while levels:
+        for operation, node in levels[-1]:
+            steps += 1
+            if node.first == len(history.required):
+                return Found(True, (*order, operation), steps)
+            if met.add((node.first, node.mask, node.state), node.spent):
+                order.append(operation)
+                levels.append(walk.successors(node))
+                break
+        else:
+            levels.pop()
+            if order:
+                order.pop()
+        if steps >= budget:
+            return Found(None, (), steps)
+    return Found(False, (), steps)
+
+
+class _Walk:
+    """How a beginning of an order can go on."""
+
+    def __init__(self, history: KeyHistory) -> None:
+        self._required = history.required
+        self._optional = history.optional
+        self._began = [op.began for op in history.required]
+        self._ended = [_end(op) for op in history.required]
+        self._step = Model((*history.required, *history.optional)).step
+
+    def successors(self, node: _Node) -> Iterator[tuple[Operation, _Node]]:
+        """Yield (operation, node after it), the most promising first: what had to be done first."""
+        candidates, bound = self._candidates(node)
+        fitting: list[tuple[Operation, _Node]] = []
+        for place in candidates:
+            operation = self._required[place]
+            state = self._step(operation, node.state)
+            if state is REFUSED:
+                continue
+            after = operation, _advance(node, place, state)
+            if operation.is_observer:
+                yield after
+                return
+            fitting.append(after)
+        yield from fitting
+        for bit, operation in enumerate(self._optional):
+            if operation.began > bound:
+                return
+            if not node.spent >> bit & 1:
+                state = self._step(operation, node.state)
+                if state is not REFUSED:
+                    yield operation, node._replace(spent=node.spent | 1 << bit, state=state)
+
+    def _candidates(self, node: _Node) -> tuple[list[int], int]:
+        """Return the required operations that may come next, by their ends, and the first of these ends."""
+        began, ended = self._began, self._ended
+        place, mask, bound = node.first, node.mask, ended[node.first]
+        found = []
+        while place < len(began) and began[place] < bound:
+            if not mask & 1:
+                found.append(place)
+                bound = min(bound, ended[place])
+            mask >>= 1
+            place += 1
+        found.sort(key=ended.__getitem__)
+        return found, bound
+
+
+def _end(operation: Operation) -> int:
+    assert operation.ended is not None, f"a required operation has an end: {operation}"
+    return operation.ended
+
+
+def _advance(node: _Node, place: int, state: State) -> _Node:
+    """Return the node after a required operation was placed."""
+    first, mask = node.first, node.mask | 1 << (place - node.first)
+    while mask & 1:
+        mask >>= 1
+        first += 1
+    return _Node(first, mask, node.spent, state)
