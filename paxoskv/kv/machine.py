@@ -115,13 +115,13 @@ class Machine:
 
     def _execute(self, fields: Fields) -> Reply:
         """Execute a command, unless it is a copy: a write with a known number gets its first reply again (P25)."""
-        op, session_id, seq, acked = fields[:4]
+        op, seq = fields[0], fields[2]
         if op == OPEN_SESSION:
             return self._open_session()
-        session = self._sessions.touch(session_id, self.now_ms)
+        session = self._sessions.touch(fields[1], self.now_ms)
         if session is None:
             return self._reply(SESSION_EXPIRED)
-        session.acknowledge(acked)
+        session.acknowledge(fields[3])
         if seq <= session.acked:
             return self._reply(SEQ_ACKNOWLEDGED)
         first = session.replies.get(seq)
@@ -143,7 +143,7 @@ class Machine:
 
     def _put(self, fields: Fields) -> Reply:
         self._store.put(fields[4], fields[5])
-        return self._reply(APPLIED)
+        return (APPLIED, self._store.revision, self.applied_slot)
 
     def _delete(self, fields: Fields) -> Reply:
         deleted = self._store.delete(fields[4])

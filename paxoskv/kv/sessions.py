@@ -81,7 +81,7 @@ class Sessions:
     def touch(self, session_id: int, now_ms: int) -> Session | None:
         """Return a session, alive for another idle time from `now_ms` on; None if it does not exist (any more)."""
         session = self._by_activity.get(session_id)
-        if session is not None:
+        if session is not None and session.active_ms != now_ms:
             session.active_ms = now_ms
             self._by_activity.move_to_end(session_id)
         return session

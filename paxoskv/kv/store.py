@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sortedcontainers import SortedList
 
-from paxoskv.kv import digest
+from paxoskv.kv.digest import MASK, of_record
 from paxoskv.kv.records import CREATED, VALUE, VERSION, Record
 
 
@@ -38,11 +38,11 @@ class Store:
         if prior is None:
             record = (value, revision, revision, 1, 0)
             self._order.add(key)
-            self.contents = (self.contents + digest.of_record(key, record)) & digest.MASK
+            change = of_record(key, record)
         else:
             record = (value, prior[CREATED], revision, prior[VERSION] + 1, 0)
-            change = digest.of_record(key, record) - digest.of_record(key, prior)
-            self.contents = (self.contents + change) & digest.MASK
+            change = of_record(key, record) - of_record(key, prior)
+        self.contents = (self.contents + change) & MASK
         self._records[key] = record
 
     def delete(self, key: bytes) -> bool:
@@ -52,7 +52,7 @@ class Store:
             return False
         self.revision += 1
         self._order.remove(key)
-        self.contents = (self.contents - digest.of_record(key, prior)) & digest.MASK
+        self.contents = (self.contents - of_record(key, prior)) & MASK
         return True
 
     def range(
