@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
@@ -22,7 +22,17 @@ PORT_MIN = 10_000
 POLL_S = 0.005
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], within_s: float = 10.0, what: str = "") -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T | None]], within_s: float = 10.0, what: str = "") -> T: ...
+
+
+@overload
+async def eventually(condition: Callable[[], T | None], within_s: float = 10.0, what: str = "") -> T: ...
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T | None] | None], within_s: float = 10.0, what: str = ""
+) -> T:
     """Return the first true value of `condition`, a function or coroutine function, asked every few milliseconds.
 
     what: how to call the condition in the failure's message.
@@ -31,7 +41,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], within_s: float 
     deadline = time.monotonic() + within_s
     while True:
         answer = condition()
-        value: T = await answer if isinstance(answer, Awaitable) else answer
+        value: T | None = await answer if isinstance(answer, Awaitable) else answer
         if value:
             return value
         if time.monotonic() > deadline:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from paxoskv.storage.errors import DirectoryInUse, DirectoryUnusable, DiskFull, JournalFailed, StorageError
+
 OK = 0
 USAGE = 2
-"""The operator has to change something: a flag, a file, a port in use, a directory another process holds."""
+"""The operator has to change something: a flag, a file, permissions, a port in use, a directory that another process
+holds, a disk that is full before anything is on it."""
 QUARANTINED = 5
 """The directory is damaged, emptied, or not this node's: it must not vote. The message names the remedy."""
 JOURNAL_FAILED = 6
@@ -19,3 +22,14 @@ class NodeFailure(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def as_failure(error: StorageError) -> NodeFailure:
+    """Translate what the storage says, at the start or in any task, into an exit code."""
+    match error:
+        case DirectoryInUse() | DirectoryUnusable() | DiskFull():
+            return NodeFailure(USAGE, str(error))
+        case JournalFailed():
+            return NodeFailure(JOURNAL_FAILED, str(error))
+        case _:
+            return NodeFailure(QUARANTINED, str(error))

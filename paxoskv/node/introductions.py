@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from paxoskv.net.peering import Card, Refused
 from paxoskv.node.exits import QUARANTINED, NodeFailure
+from paxoskv.storage.errors import DiskFull
 from paxoskv.storage.identity import Identity
 
 SavePeer = Callable[[int, str], Awaitable[None]]
@@ -53,10 +54,21 @@ class Introductions:
         self._check(card, expected)
         for node, incarnation in ((card.node, card.incarnation), *card.known.items()):
             if node in self._members and node != self._identity.node and node not in self._known:
-                self._known[node] = incarnation
-                await self._save(node, incarnation)
+                await self._remember(node, incarnation)
         self._check(card, expected)
         self.client_endpoints[card.node] = card.client_endpoint
+
+    async def _remember(self, node: int, incarnation: str) -> None:
+        """Keep a life durably; in memory at once, so that no other one is believed meanwhile.
+
+        Raises: Refused on a full disk: without a memory of its lives a node cannot be told from its successor.
+        """
+        self._known[node] = incarnation
+        try:
+            await self._save(node, incarnation)
+        except DiskFull as error:
+            del self._known[node]
+            raise Refused(f"node {self._identity.node} cannot remember node {node} just now: {error}") from error
 
     def on_forgotten(self, peer: int) -> None:
         """A peer knows this node in another incarnation: it must not vote, and says so (P3)."""

@@ -16,7 +16,7 @@ from paxoskv.node.clients import Clients, ClientStream
 from paxoskv.node.config import NodeConfig
 from paxoskv.node.coordinator import Coordinator
 from paxoskv.node.engine import Engine
-from paxoskv.node.exits import JOURNAL_FAILED, QUARANTINED, USAGE, NodeFailure
+from paxoskv.node.exits import USAGE, NodeFailure, as_failure
 from paxoskv.node.forwards import Forwards
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.lagging import Laggards
@@ -31,7 +31,7 @@ from paxoskv.paxos.ballot import Ballot
 from paxoskv.paxos.log import Log
 from paxoskv.paxos.replica import Replica, Settings
 from paxoskv.paxos.timing import Timing
-from paxoskv.storage.errors import DirectoryInUse, JournalFailed, StorageError
+from paxoskv.storage.errors import StorageError
 from paxoskv.storage.journal import Journal
 from paxoskv.storage.lockfile import DirectoryLock
 from paxoskv.storage.writer import JournalWriter
@@ -68,7 +68,7 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
             await supervisor.wait(stop)
             await node.retire()
     except StorageError as error:
-        raise _as_failure(error) from error
+        raise as_failure(error) from error
 
 
 class Node:
@@ -101,7 +101,7 @@ class Node:
         self._replica = replica
         laggards = Laggards(journal, replica, mesh.send, supervisor)
         self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
-        self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(_as_failure(error)))
+        self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)))
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
         self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
@@ -217,12 +217,3 @@ def _bind(address: str, whom: str) -> socket.socket:
         reason = error.strerror or str(error)
         raise NodeFailure(USAGE, f"cannot listen on {address} for {whom}: {reason}. Choose another port") from error
     return sock
-
-
-def _as_failure(error: StorageError) -> NodeFailure:
-    """Translate what the storage says into an exit code."""
-    if isinstance(error, DirectoryInUse):
-        return NodeFailure(USAGE, str(error))
-    if isinstance(error, JournalFailed):
-        return NodeFailure(JOURNAL_FAILED, str(error))
-    return NodeFailure(QUARANTINED, str(error))

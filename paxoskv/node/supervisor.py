@@ -7,7 +7,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from paxoskv.node.exits import BUG, NodeFailure
+from paxoskv.node.exits import BUG, NodeFailure, as_failure
+from paxoskv.storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Supervisor:
     def fail(self, error: BaseException) -> None:
         """End the node because of `error`; only the first one counts."""
         if not self._failure.done():
-            self._failure.set_exception(error if isinstance(error, NodeFailure) else _unforeseen(error))
+            self._failure.set_exception(_reason(error))
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Exception handler of the loop: an error in a callback is a bug like one in a task."""
@@ -64,8 +65,12 @@ class Supervisor:
             self.fail(error)
 
 
-def _unforeseen(error: BaseException) -> NodeFailure:
-    """A bug, or a broken invariant: keep the traceback for the log."""
+def _reason(error: BaseException) -> NodeFailure:
+    """Say with which exit code the node ends; for a bug or a broken invariant keep the traceback for the log."""
+    if isinstance(error, NodeFailure):
+        return error
+    if isinstance(error, StorageError):
+        return as_failure(error)
     failure = NodeFailure(BUG, f"{type(error).__name__}: {error}")
     failure.__cause__ = error
     return failure
