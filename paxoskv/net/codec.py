@@ -105,7 +105,7 @@ _CHECKS: dict[type[Message], tuple[int, tuple[_Check, ...]]] = {
     Ask: (3, (number,)),
     Grant: (4, (number,)),
     Prepare: (5, (_ballot, _slot)),
-    Promise: (6, (_ballot, number, _slot, number, number, _votes, _slots, number)),
+    Promise: (6, (_ballot, number, _slot, number, number, _votes, _slots, number, number)),
     Accept: (7, (_ballot, _slot, blob, number)),
     Accepted: (8, (_ballot, _slot)),
     Rejected: (9, (_ballot, _ballot)),

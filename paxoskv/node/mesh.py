@@ -17,7 +17,7 @@ from paxoskv.node.introductions import Introductions
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.paxos.ballot import NodeId
 from paxoskv.paxos.messages import Message
-from paxoskv.paxos.replica import Implausible
+from paxoskv.paxos.plausibility import Implausible
 
 log = logging.getLogger(__name__)
 

@@ -78,7 +78,9 @@ class Acceptor:
     def _promise(self, ballot: Ballot, part: int, parts: int, votes: tuple[tuple[Slot, Vote], ...]) -> Promise:
         log = self._log
         faulty = tuple(log.faulty)
-        return Promise(ballot, part, parts, log.commit_slot, log.compacted_slot, votes, faulty, self._answer)
+        return Promise(
+            ballot, part, parts, log.commit_slot, log.compacted_slot, votes, faulty, self._answer, log.known_slot
+        )
 
     def _assert_agrees(self, slot: Slot, prior: Vote, vote: Vote) -> None:
         """One value per ballot and slot, and none but the chosen one above it (P2b); a late Accept may be below."""

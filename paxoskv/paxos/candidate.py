@@ -16,6 +16,7 @@ class Report:
 
     answer: int
     commit_slot: Slot
+    known_slot: Slot
     faulty: frozenset[Slot]
     parts: int
     pieces: dict[int, tuple[tuple[Slot, Vote], ...]] = field(default_factory=dict)
@@ -31,6 +32,10 @@ class Report:
     def complete(self) -> bool:
         """Whether every part has arrived."""
         return len(self.pieces) == self.parts
+
+    def speaks_of(self, slot: Slot) -> bool:
+        """Whether no vote reported in `slot` means that there is none (P5)."""
+        return slot > self.known_slot and slot not in self.faulty
 
 
 class Candidate:
@@ -51,7 +56,7 @@ class Candidate:
             return
         report = self._reports.get(sender)
         if report is None:
-            report = Report(msg.answer, msg.commit_slot, frozenset(msg.faulty), msg.parts)
+            report = Report(msg.answer, msg.commit_slot, msg.known_slot, frozenset(msg.faulty), msg.parts)
             self._reports[sender] = report
         if msg.answer == report.answer:
             report.add(msg)
@@ -73,14 +78,17 @@ class Candidate:
         """Return the value to propose in each slot from commit_slot + 1 to the highest reported one.
 
         commit_slot: ours, no lower than any reported. None while too few of the reports can be trusted for
-        some slot: an acceptor with a damaged record there counts for the ballot, not for the slot (P5, P13).
+        some slot: an acceptor with a damaged record there counts for the ballot, not for the slot (P5, P13). None also
+        if a slot that somebody knows to be chosen seems empty: then more is lost than was reported.
         """
         reports = self._complete()
+        known_slot = max(report.known_slot for report in reports.values())
         highest = max((slot for report in reports.values() for slot in (*report.votes, *report.faulty)), default=0)
         values: list[Value] = []
-        for slot in range(commit_slot + 1, highest + 1):
-            sound = [node for node, report in reports.items() if slot not in report.faulty]
-            if not self._quorums.is_phase1(sound):
+        for slot in range(commit_slot + 1, max(highest, known_slot) + 1):
+            sound = [node for node, report in reports.items() if report.speaks_of(slot)]
+            is_empty = not any(slot in reports[node].votes for node in sound)
+            if not self._quorums.is_phase1(sound) or (is_empty and slot <= known_slot):
                 return None
             values.append(safe_value([reports[node].votes for node in sound], slot))
         return values

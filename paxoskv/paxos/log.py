@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping
 
 from paxoskv.paxos.ballot import Slot, Value, Vote
@@ -23,9 +24,12 @@ class Log:
 
     votes:          the node's votes above `commit_slot`, and a tail of chosen slots below it.
     commit_slot:    every slot up to it is chosen, and was handed out as chosen in order. Moved by `choose` alone.
+    known_slot:     every slot up to it is chosen, but above `commit_slot` not every value can be read. Higher than
+                    `commit_slot` only after a start that found the record of a chosen slot damaged (P5).
     compacted_slot: slots up to it are no longer in the journal.
-    faulty:         slots above `commit_slot` whose record is damaged: neither a vote nor "no vote" (P5).
-    Invariant: compacted_slot <= commit_slot.
+    faulty:         slots above `commit_slot` whose record is damaged: neither a vote nor "no vote" (P5). Ascending.
+    mended:         how many records were written anew because the old one was damaged.
+    Invariant: compacted_slot <= commit_slot <= known_slot.
     """
 
     def __init__(
@@ -34,29 +38,33 @@ class Log:
         open_votes: Mapping[Slot, Vote] | None = None,
         faulty: Collection[Slot] = (),
         compacted_slot: Slot = 0,
+        known_slot: Slot = 0,
     ) -> None:
+        """open_votes: above known_slot; the votes of the chosen slots between stay in the journal until asked for."""
         self.votes: dict[Slot, Vote] = dict(open_votes or {})
         self.commit_slot = commit_slot
+        self.known_slot = max(commit_slot, known_slot)
         self.compacted_slot = compacted_slot
         self.faulty = sorted(faulty)
+        self.mended = 0
         self._tail_from = commit_slot + 1
         self._tail_bytes = 0
         self._open_bytes = sum(len(vote.value) for vote in self.votes.values())
         assert compacted_slot <= commit_slot, f"compacted {compacted_slot} above commit {commit_slot}"
-        lost = [slot for slot in self.votes if slot <= commit_slot]
-        assert not lost, f"votes {lost} are not above commit {commit_slot}"
+        lost = [slot for slot in self.votes if slot <= self.known_slot]
+        assert not lost, f"votes {lost} are not above slot {self.known_slot}, which is known to be chosen"
 
     @property
     def highest_slot(self) -> Slot:
         """The highest slot that anything is known of."""
-        return max(self.votes, default=self.commit_slot)
+        return max(self.known_slot, max(self.votes, default=0), max(self.faulty, default=0))
 
     def has_room(self, slot: Slot) -> bool:
         """Whether a vote in `slot` may be kept: near enough, and open votes do not fill their memory yet.
 
-        The slot after the commit slot always has room: it is what frees the others.
+        The slot after the known ones always has room: it is what frees the others.
         """
-        ahead = slot - self.commit_slot
+        ahead = slot - self.known_slot
         return ahead <= 1 or (ahead <= SLOT_AHEAD_MAX and self._open_bytes < OPEN_BYTES_MAX)
 
     def record(self, slot: Slot, vote: Vote) -> None:
@@ -67,12 +75,36 @@ class Log:
         self.votes[slot] = vote
         if self.faulty and slot in self.faulty:
             self.faulty.remove(slot)
+            self.mended += 1
+
+    def lose(self, slot: Slot) -> None:
+        """The record of a known slot above the commit slot, not in memory, turned out to be damaged (P5)."""
+        if self.is_in_journal(slot):
+            insort(self.faulty, slot)
+
+    def is_in_journal(self, slot: Slot) -> bool:
+        """Whether `slot` is known, not handed out yet, and its value in the journal but not in memory."""
+        return self.commit_slot < slot <= self.known_slot and slot not in self.votes and slot not in self.faulty
+
+    def sound_to(self, slot: Slot) -> Slot:
+        """The last of the known slots from `slot` on that come before a damaged one."""
+        at = bisect_left(self.faulty, slot)
+        return min(self.known_slot, self.faulty[at] - 1 if at < len(self.faulty) else self.known_slot)
+
+    def lost_to(self, slot: Slot) -> Slot:
+        """The last of the damaged slots that follow on one another from `slot`, which is one, on."""
+        at = bisect_left(self.faulty, slot) + 1
+        while at < len(self.faulty) and self.faulty[at] == slot + 1:
+            at, slot = at + 1, slot + 1
+        return slot
 
     def choose(self) -> tuple[Slot, Value]:
         """Mark the vote in the slot after `commit_slot` as chosen, and return it."""
         slot = self.commit_slot + 1
         value = self.votes[slot].value
         self.commit_slot = slot
+        if slot > self.known_slot:
+            self.known_slot = slot
         self._open_bytes -= len(value)
         self._tail_bytes += len(value)
         if slot - self._tail_from >= TAIL_SLOTS or self._tail_bytes > TAIL_BYTES_MAX:
@@ -80,8 +112,8 @@ class Log:
         return slot, value
 
     def open_votes(self, from_slot: Slot) -> tuple[tuple[Slot, Vote], ...]:
-        """Return every vote from `from_slot` on that is above `commit_slot`, by slot."""
-        first = max(from_slot, self.commit_slot + 1)
+        """Return every vote from `from_slot` on that is above `known_slot`, by slot."""
+        first = max(from_slot, self.known_slot + 1)
         return tuple((slot, self.votes[slot]) for slot in sorted(self.votes) if slot >= first)
 
     def chosen_from(self, from_slot: Slot, to_slot: Slot, bytes_max: int) -> tuple[tuple[Slot, Vote], ...] | None:

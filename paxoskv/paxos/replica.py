@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
@@ -16,7 +16,8 @@ from paxoskv.paxos.effects import Effects
 from paxoskv.paxos.election import Election
 from paxoskv.paxos.leader import Leader
 from paxoskv.paxos.learner import Learner
-from paxoskv.paxos.log import SLOT_AHEAD_MAX, Log
+from paxoskv.paxos.log import Log
+from paxoskv.paxos.mender import Mender
 from paxoskv.paxos.messages import (
     Accept,
     Accepted,
@@ -34,12 +35,10 @@ from paxoskv.paxos.messages import (
     ReadAsk,
     Rejected,
 )
+from paxoskv.paxos.plausibility import Plausibility
 from paxoskv.paxos.quorum import Quorums
 from paxoskv.paxos.reads import FollowerReads, LeaderReads
 from paxoskv.paxos.timing import Timing
-
-ROUND_JUMP_MAX = 1 << 32
-"""A ballot round further above all we have seen is forged or damaged: it must not use up the numbers (H14)."""
 
 
 class Role(Enum):
@@ -48,10 +47,6 @@ class Role(Enum):
     FOLLOWER = "follower"
     CANDIDATE = "candidate"
     LEADER = "leader"
-
-
-class Implausible(ValueError):
-    """A message no correct peer sends; the runtime closes the connection it came on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,8 @@ class Replica:
         self._timing = settings.timing
         self._peers = tuple(peer for peer in settings.quorums.members if peer != settings.node)
         self._acceptor = Acceptor(settings.node, log, promised, rng.getrandbits(62))
-        self._learner = Learner(log, settings.timing)
+        self._learner = Learner(settings.node, log, settings.timing)
+        self._mender = Mender(log, self._learner, settings.timing)
         self._connectivity = Connectivity(self._peers, settings.timing, rng.getrandbits(62))
         self._election = Election(settings.node, settings.quorums, settings.timing, rng, now)
         self._disk = DiskProgress(settings.timing.election_timeout_s)
@@ -90,7 +86,7 @@ class Replica:
         self._leader: Leader | None = None
         self._leader_reads: LeaderReads | None = None
         self._follower_reads = FollowerReads(rng.getrandbits(62))
-        self._highest_round = promised.round
+        self._plausibility = Plausibility(promised.round)
         self._handlers: dict[type, Callable[..., None]] = {
             Heartbeat: self._on_heartbeat,
             HeartbeatAck: self._on_heartbeat_ack,
@@ -132,6 +128,11 @@ class Replica:
         assert self._leader is not None, "only a leader has a next slot"
         return self._leader.next_slot
 
+    @property
+    def damaged_slots(self) -> list[Slot]:
+        """The slots whose record is damaged and not written anew yet (P5)."""
+        return [*self._mender.wanted, *self.log.faulty]
+
     def can_propose(self) -> bool:
         """Whether `propose` may be called now."""
         return self._leader is not None and self._leader.has_room()
@@ -154,6 +155,7 @@ class Replica:
             self._lead(self._leader, now, out)
         else:
             self._follow(now, out)
+        self._mender.on_timer(now, out)
         if self._connectivity.is_due(now):
             self._begin_round(now, out)
         return self._finish(now, out)
@@ -161,6 +163,12 @@ class Replica:
     def on_written(self, ticket: int, now: float) -> None:
         """All records up to `ticket` are durable; what waited for them is released by the runtime."""
         self._disk.on_written(ticket, now)
+
+    def on_damaged(self, slots: Collection[Slot], now: float) -> Effects:
+        """The journal found the records of `slots` damaged while it read them: have them written anew (P5)."""
+        out = Effects()
+        self._mender.on_damaged(slots, now, out)
+        return self._finish(now, out)
 
     def on_peer_down(self, peer: NodeId, now: float) -> Effects:
         """The process of `peer` does not exist any more (its port refuses): no need to wait for its silence."""
@@ -216,8 +224,8 @@ class Replica:
         self.role = Role.CANDIDATE
         out.role_changed = True
         self._election.attempt = 0
-        self._highest_round += 1
-        ballot = Ballot(self._highest_round, self.node)
+        self._plausibility.highest_round += 1
+        ballot = Ballot(self._plausibility.highest_round, self.node)
         self._candidate = Candidate(ballot, self._quorums)
         self._candidate_s = now
         prepare = Prepare(ballot, self.log.commit_slot + 1)
@@ -283,7 +291,7 @@ class Replica:
     # Heartbeats and elections
 
     def _on_heartbeat(self, sender: NodeId, msg: Heartbeat, now: float, out: Effects) -> None:
-        self._check_round(msg.ballot)
+        self._plausibility.check_round(msg.ballot)
         out.send_now.append(Envelope(sender, HeartbeatAck(msg.ballot, msg.round, self.promised)))
         if msg.ballot == NO_BALLOT:
             self._learner.note(sender, msg.commit_slot)
@@ -297,7 +305,7 @@ class Replica:
             self._learner.on_commit(sender, msg.ballot, msg.commit_slot, now, out)
 
     def _on_heartbeat_ack(self, sender: NodeId, msg: HeartbeatAck, now: float, out: Effects) -> None:
-        self._check_round(msg.promised)
+        self._plausibility.check_round(msg.promised)
         self._connectivity.on_ack(sender, msg)
         if self._leader and msg.promised > self._leader.ballot:
             self._become_follower(now, out)
@@ -326,14 +334,14 @@ class Replica:
     # Phase 1
 
     def _on_prepare(self, sender: NodeId, msg: Prepare, now: float, out: Effects) -> None:
-        self._check_owner(sender, msg.ballot)
+        self._plausibility.check_owner(sender, msg.ballot)
         if self._acceptor.on_prepare(sender, msg, out):
             if self.role is not Role.FOLLOWER:
                 self._become_follower(now, out)
             self._election.yield_to(now)
 
     def _on_promise(self, sender: NodeId, msg: Promise, now: float, out: Effects) -> None:
-        self._check_promise(sender, msg)
+        self._plausibility.check_promise(sender, msg)
         if self._candidate:
             self._candidate.on_promise(sender, msg)
             self._learner.note(sender, msg.commit_slot)
@@ -353,7 +361,7 @@ class Replica:
 
     def _on_rejected(self, sender: NodeId, msg: Rejected, now: float, out: Effects) -> None:
         """Somebody promised a higher ballot: ours has lost. The number is a hint for our next one (P19)."""
-        self._check_round(msg.promised)
+        self._plausibility.check_round(msg.promised)
         mine = self._candidate or self._leader
         if mine and msg.ballot == mine.ballot and msg.promised > mine.ballot:
             self._become_follower(now, out)
@@ -361,7 +369,7 @@ class Replica:
     # Phase 2
 
     def _on_accept(self, sender: NodeId, msg: Accept, now: float, out: Effects) -> None:
-        self._check_owner(sender, msg.ballot)
+        self._plausibility.check_owner(sender, msg.ballot)
         if not self._acceptor.on_accept(sender, msg, out):
             return
         self._hear_leader(sender, msg.ballot, now, out)
@@ -391,6 +399,7 @@ class Replica:
 
     def _on_learn(self, sender: NodeId, msg: Learn, now: float, out: Effects) -> None:
         """Take over chosen values. A leader learns nothing from others: its commit slot is its own count."""
+        self._mender.on_learn(msg, out)
         if self._leader:
             return
         before = self.log.commit_slot
@@ -434,22 +443,3 @@ class Replica:
         else:
             self._follower_reads.release(self.log.commit_slot, out)
         return out
-
-    def _check_owner(self, sender: NodeId, ballot: Ballot) -> None:
-        if ballot.node != sender:
-            raise Implausible(f"node {sender} used ballot {ballot}, which is not its own")
-        self._check_round(ballot)
-
-    def _check_promise(self, sender: NodeId, msg: Promise) -> None:
-        """A slot far beyond those that may be voted in would make us fill an endless gap (H14)."""
-        highest = max([*dict(msg.votes), *msg.faulty], default=0)
-        if not 0 <= msg.part < msg.parts or highest - msg.commit_slot > SLOT_AHEAD_MAX:
-            part = f"part {msg.part} of {msg.parts}, commit slot {msg.commit_slot}, slots up to {highest}"
-            raise Implausible(f"node {sender} made an impossible promise of {msg.ballot}: {part}")
-
-    def _check_round(self, ballot: Ballot) -> None:
-        """Remember the highest round of all, so that a new ballot of ours is higher (P2)."""
-        if ballot.round > self._highest_round:
-            if ballot.round > self._highest_round + ROUND_JUMP_MAX:
-                raise Implausible(f"ballot {ballot} jumps too far beyond round {self._highest_round}")
-            self._highest_round = ballot.round

@@ -40,7 +40,16 @@ messages = st.one_of(
     st.builds(Grant, numbers),
     st.builds(Prepare, ballots, slots),
     st.builds(
-        Promise, ballots, numbers, slots, numbers, numbers, votes, st.lists(slots, max_size=3).map(tuple), numbers
+        Promise,
+        ballots,
+        numbers,
+        slots,
+        numbers,
+        numbers,
+        votes,
+        st.lists(slots, max_size=3).map(tuple),
+        numbers,
+        numbers,
     ),
     st.builds(Accept, ballots, slots, st.binary(max_size=50), numbers),
     st.builds(Accepted, ballots, slots),

@@ -93,7 +93,7 @@ def test_an_acceptor_may_accept_more_than_one_proposal() -> None:
     acceptor = fresh()
     assert accept(acceptor, LOW, b"a") == Accepted(LOW, 1)
     assert accept(acceptor, MID, b"b") == Accepted(MID, 1)
-    assert prepare(acceptor, HIGH) == Promise(HIGH, 0, 1, 0, 0, ((1, Vote(MID, b"b")),), (), 1)
+    assert prepare(acceptor, HIGH) == Promise(HIGH, 0, 1, 0, 0, ((1, Vote(MID, b"b")),), (), 1, 0)
 
 
 def chosen_then_contested() -> Cluster:
@@ -181,7 +181,7 @@ def test_prepare_request_b_the_proposal_with_the_highest_number_it_has_accepted(
     answer = prepare(acceptor, HIGH)
     assert isinstance(answer, Promise)
     assert answer.votes == ((1, Vote(MID, b"b")),)
-    assert prepare(fresh(), LOW) == Promise(LOW, 0, 1, 0, 0, (), (), 1)
+    assert prepare(fresh(), LOW) == Promise(LOW, 0, 1, 0, 0, (), (), 1, 0)
 
 
 def test_accept_request_only_after_a_majority_has_answered() -> None:

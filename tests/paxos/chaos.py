@@ -174,8 +174,9 @@ class Chaos:
         if not node.up:
             return
         self.cluster.crash(node.id)
-        if node.id == self._rotten and node.journal.open_votes() and self._rng.random() < 0.3:
-            node.journal.damaged.add(self._rng.choice(list(node.journal.open_votes())))
+        if node.id == self._rotten and node.journal.votes and self._rng.random() < 0.3:
+            candidates = list(node.journal.open_votes()) if self._rng.random() < 0.5 else list(node.journal.votes)
+            node.journal.damaged |= set(self._rng.sample(candidates, min(len(candidates), self._rng.choice([1, 1, 3]))))
         self._after(self._rng.choice([0, 0.1, 1]), lambda: self._start(node.id))
 
     def _start(self, node: NodeId) -> None:
@@ -203,7 +204,7 @@ class Chaos:
     def _compact(self) -> None:
         """Forget what every node has durably, so that nobody needs a snapshot."""
         nodes = self.cluster.nodes.values()
-        slot = min(node.journal.commit_slot for node in nodes)
+        slot = min(min(node.journal.commit_slot, node.journal.readable_slot) for node in nodes)
         one = self._rng.choice(list(nodes))
         if one.up and slot > one.journal.compacted_slot and not one.cache:
             self.cluster.compact(one.id, slot)

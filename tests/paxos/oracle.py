@@ -25,6 +25,11 @@ class FakeJournal:
     compacted_slot: Slot = 0
     damaged: set[Slot] = field(default_factory=set)
 
+    @property
+    def readable_slot(self) -> Slot:
+        """Up to it every chosen value can be read."""
+        return min((s for s in self.damaged if s > self.compacted_slot), default=self.commit_slot + 1) - 1
+
     def write(self, record: Write) -> None:
         """Make one record durable."""
         match record:
@@ -50,6 +55,7 @@ class FakeJournal:
         self.commit_slot = max(self.commit_slot, slot)
         self.compacted_slot = slot
         self.votes = {one: vote for one, vote in self.votes.items() if one > slot}
+        self.damaged = {one for one in self.damaged if one > slot}
 
     def _check_immutable(self, slot: Slot, vote: Vote) -> None:
         prior = self.votes.get(slot)

@@ -29,7 +29,7 @@ def test_a_first_prepare_is_promised_after_the_disk() -> None:
     """P1: the promise is spoken of in `send_synced`, behind its record."""
     acceptor = Acceptor(1, Log(), NO_BALLOT, first_answer=7)
     held, out = prepare(acceptor, MID)
-    promise = Promise(MID, 0, 1, 0, 0, (), (), 8)
+    promise = Promise(MID, 0, 1, 0, 0, (), (), 8, 0)
     assert held
     assert out == Effects(persist=[SavePromise(MID)], send_synced=[Envelope(1, promise)])
     assert acceptor.promised == MID
@@ -50,14 +50,14 @@ def test_a_repeated_prepare_is_answered_again_without_a_new_record_under_a_new_a
     assert not first.persist
     assert not second.persist
     answers = [envelope.message for out in (first, second) for envelope in out.send_synced]
-    assert answers == [Promise(MID, 0, 1, 0, 0, (), (), 8), Promise(MID, 0, 1, 0, 0, (), (), 9)]
+    assert answers == [Promise(MID, 0, 1, 0, 0, (), (), 8, 0), Promise(MID, 0, 1, 0, 0, (), (), 9, 0)]
 
 
 def test_a_promise_reports_open_votes_commit_compacted_and_faulty_slots() -> None:
     log = Log(4, {5: Vote(LOW, b"e"), 9: Vote(LOW, b"i")}, [7], 2)
     _, out = prepare(Acceptor(1, log, LOW, 0), MID)
     assert [envelope.message for envelope in out.send_synced] == [
-        Promise(MID, 0, 1, 4, 2, ((5, Vote(LOW, b"e")), (9, Vote(LOW, b"i"))), (7,), 1)
+        Promise(MID, 0, 1, 4, 2, ((5, Vote(LOW, b"e")), (9, Vote(LOW, b"i"))), (7,), 1, 4)
     ]
 
 

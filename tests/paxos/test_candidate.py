@@ -22,8 +22,10 @@ def promise(
     commit_slot: Slot = 0,
     faulty: tuple[Slot, ...] = (),
     answer: int = 1,
+    known_slot: Slot = 0,
 ) -> Promise:
-    return Promise(ballot, part, parts, commit_slot, 0, tuple((votes or {}).items()), faulty, answer)
+    items = tuple((votes or {}).items())
+    return Promise(ballot, part, parts, commit_slot, 0, items, faulty, answer, max(commit_slot, known_slot))
 
 
 def candidate(nodes: int = 3) -> Candidate:
@@ -137,3 +139,26 @@ def test_all_reports_count_not_only_the_first_quorum() -> None:
     one.on_promise(2, promise({1: Vote(B2, b"low")}))
     one.on_promise(3, promise({1: Vote(B3, b"high")}))
     assert one.recovered(0) == [b"high"]
+
+
+def test_an_acceptor_says_nothing_about_chosen_slots_it_cannot_read() -> None:
+    """P5, P13: node 2 lost slot 2 and knows 2 to 4 to be chosen; "no vote" there means nothing, above it does."""
+    one = candidate()
+    one.on_promise(1, promise({5: Vote(B2, b"e")}))
+    one.on_promise(2, promise(commit_slot=1, known_slot=4, faulty=(2,)))
+    assert one.best_informed() == (1, 2)
+    for commit_slot in (1, 2, 3):
+        assert one.recovered(commit_slot) is None
+    assert one.recovered(4) == [b"e"]
+    one.on_promise(3, promise({slot: Vote(B2, b"%d" % slot) for slot in (2, 3, 4)}))
+    assert one.recovered(1) == [b"2", b"3", b"4", b"e"]
+
+
+def test_a_slot_known_to_be_chosen_that_nobody_has_a_vote_in_is_no_gap() -> None:
+    """Two sound reports without a vote cannot be, if slot 2 was chosen: more is lost than was reported."""
+    one = candidate()
+    one.on_promise(1, promise())
+    one.on_promise(3, promise({1: Vote(B2, b"a")}))
+    assert one.recovered(0) == [b"a"]
+    one.on_promise(2, promise(known_slot=1 << 60))
+    assert one.recovered(0) is None

@@ -14,13 +14,13 @@ from paxoskv.paxos.messages import CatchUp, Envelope, Learn
 from paxoskv.paxos.timing import Timing
 
 OLD, NOW = Ballot(1, 2), Ballot(2, 3)
-LEADER, PEER = 3, 2
+NODE, LEADER, PEER = 1, 3, 2
 REPEAT_S = Timing().repeat_s
 
 
 def learner_with(votes: dict[Slot, Vote], commit_slot: Slot = 0) -> tuple[Learner, Log]:
     log = Log(commit_slot, votes)
-    return Learner(log, Timing()), log
+    return Learner(NODE, log, Timing()), log
 
 
 def chosen(count: int) -> tuple[Learner, Log]:
@@ -199,3 +199,65 @@ def test_a_compacted_slot_is_answered_with_where_the_journal_begins() -> None:
     out = Effects()
     learner.on_catch_up(PEER, CatchUp(3, 5), out)
     assert out == Effects(send_now=[Envelope(PEER, Learn(5, 3, ()))])
+
+
+def damaged(faulty: list[Slot], known_slot: Slot, votes: dict[Slot, Vote] | None = None) -> tuple[Learner, Log]:
+    """A learner after a start that could not read the chosen slots in `faulty`."""
+    log = Log(faulty[0] - 1, votes or {}, faulty, 0, known_slot)
+    return Learner(NODE, log, Timing()), log
+
+
+def test_lost_chosen_values_are_asked_of_peers_and_the_sound_ones_of_our_own_journal() -> None:
+    """P5: slots 2, 3 and 6 of 7 are damaged."""
+    learner, log = damaged([2, 3, 6], 7)
+    out = Effects()
+    learner.on_commit(LEADER, NOW, 9, 10.0, out)
+    assert out == Effects(send_now=[Envelope(LEADER, CatchUp(2, 3))])
+    out = Effects()
+    learner.on_learn(LEADER, Learn(9, 0, ((2, Vote(OLD, b"b")), (3, Vote(OLD, b"c")))), 10.0, out)
+    assert out == Effects(
+        persist=[SaveVote(2, Vote(OLD, b"b"), 1), SaveVote(3, Vote(OLD, b"c"), 2)],
+        load=[Load(NODE, 4, 5)],
+        chosen=[(2, b"b"), (3, b"c")],
+    )
+    out = Effects()
+    learner.on_learn(NODE, Learn(3, 0, ((4, Vote(OLD, b"d")), (5, Vote(OLD, b"e")))), 10.0, out)
+    assert out == Effects(send_now=[Envelope(LEADER, CatchUp(6, 6))], chosen=[(4, b"d"), (5, b"e")])
+    assert log.commit_slot == 5
+
+
+def test_a_vote_of_this_life_in_a_lost_slot_holds_the_chosen_value() -> None:
+    """P2b: whatever ballot it is of; no word of its leader is needed."""
+    learner, log = damaged([2], 2)
+    log.record(2, Vote(NOW, b"b"))
+    out = Effects()
+    learner.on_commit(LEADER, NOW, 0, 10.0, out)
+    assert out == Effects(chosen=[(2, b"b")])
+
+
+def test_our_journal_is_asked_again_when_its_answer_is_overdue() -> None:
+    learner, _ = damaged([2], 5)
+    learner.on_learn(PEER, Learn(2, 0, ((2, Vote(OLD, b"b")),)), 10.0, Effects())
+    out = Effects()
+    learner.on_commit(LEADER, NOW, 1, 10.0 + REPEAT_S * 0.9, out)
+    assert out == Effects()
+    learner.on_commit(LEADER, NOW, 1, 10.0 + REPEAT_S * 1.1, out)
+    assert out == Effects(load=[Load(NODE, 3, 5)])
+
+
+def test_a_peer_is_asked_at_once_for_what_our_own_journal_cannot_read() -> None:
+    learner, log = damaged([2], 5)
+    learner.note(PEER, 9)
+    learner.on_learn(LEADER, Learn(2, 0, ((2, Vote(OLD, b"b")),)), 10.0, Effects())
+    log.lose(3)
+    out = Effects()
+    learner.on_lost(10.0, out)
+    assert out == Effects(send_now=[Envelope(PEER, CatchUp(3, 3))])
+
+
+def test_the_best_informed_teach_first() -> None:
+    learner, _ = chosen(1)
+    for node, commit_slot in ((PEER, 5), (LEADER, 9), (4, 9), (5, 3)):
+        learner.note(node, commit_slot)
+    assert learner.teachers(4) == [LEADER, 4, PEER]
+    assert learner.teachers(10) == []

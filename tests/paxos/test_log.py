@@ -53,7 +53,7 @@ def test_open_votes_lie_above_the_commit_slot_and_from_the_slot_asked_for() -> N
 
 def test_a_recovered_log_knows_its_open_votes_and_its_damage() -> None:
     log = Log(commit_slot=4, open_votes={6: vote("f")}, faulty=[7, 5], compacted_slot=2)
-    assert log.highest_slot == 6
+    assert log.highest_slot == 7
     assert log.faulty == [5, 7]
     assert log.chosen_from(3, 4, 100) is None
 
@@ -124,3 +124,41 @@ def test_a_replaced_vote_does_not_count_twice(monkeypatch: pytest.MonkeyPatch) -
     log.record(2, vote("12345"))
     log.record(2, vote("54321", Ballot(2, 2)))
     assert log.has_room(3)
+
+
+def test_a_log_with_damage_in_its_chosen_part_knows_what_its_journal_still_tells() -> None:
+    """P5: slots up to 9 are chosen; 4, 5 and 8 are damaged, and 11 is a damaged open one."""
+    log = Log(3, {10: vote("j"), 12: vote("l")}, [4, 5, 8, 11], 0, known_slot=9)
+    assert [slot for slot in range(1, 13) if slot > log.commit_slot and log.is_in_journal(slot)] == [6, 7, 9]
+    assert (log.lost_to(4), log.lost_to(5), log.lost_to(8)) == (5, 5, 8)
+    assert (log.sound_to(6), log.sound_to(7), log.sound_to(9)) == (7, 7, 9)
+    assert [slot for slot, _ in log.open_votes(1)] == [10, 12]
+    assert log.highest_slot == 12
+
+
+def test_votes_of_this_life_count_from_the_known_slots_on() -> None:
+    log = Log(3, {}, [4], 0, known_slot=SLOT_AHEAD_MAX * 2)
+    assert log.has_room(4)
+    assert log.has_room(3 * SLOT_AHEAD_MAX)
+    assert not log.has_room(3 * SLOT_AHEAD_MAX + 1)
+
+
+def test_choosing_moves_the_known_slot_when_it_is_passed() -> None:
+    log = Log(1, {}, [2], 0, known_slot=2)
+    for slot in (2, 3):
+        log.record(slot, vote(f"v{slot}"))
+        log.choose()
+        assert (log.commit_slot, log.known_slot) == (slot, slot)
+    assert log.mended == 1
+
+
+def test_only_what_the_journal_should_hold_can_be_lost() -> None:
+    log = Log(3, {6: vote("f")}, [4], 0, known_slot=5)
+    for slot in (3, 4, 5, 6, 7):
+        log.lose(slot)
+    assert log.faulty == [4, 5]
+
+
+def test_recovery_refuses_votes_that_are_known_to_be_chosen() -> None:
+    with pytest.raises(AssertionError, match="known to be chosen"):
+        Log(3, {5: vote("e")}, [4], 0, known_slot=5)

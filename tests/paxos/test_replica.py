@@ -26,8 +26,9 @@ from paxoskv.paxos.messages import (
     ReadAsk,
     Rejected,
 )
+from paxoskv.paxos.plausibility import ROUND_JUMP_MAX, Implausible
 from paxoskv.paxos.quorum import Quorums
-from paxoskv.paxos.replica import ROUND_JUMP_MAX, Implausible, Replica, Role, Settings
+from paxoskv.paxos.replica import Replica, Role, Settings
 from paxoskv.paxos.timing import Timing
 
 NOW = 100.0
@@ -79,7 +80,7 @@ def lead(one: Replica) -> tuple[Ballot, Effects]:
     own = next(e.message for e in out.send_synced if isinstance(e.message, Promise))
     one.on_written(out.ticket, NOW + 0.2)
     one.on_message(1, own, NOW + 0.2)
-    out = one.on_message(2, Promise(ballot, 0, 1, 0, 0, (), (), 1), NOW + 0.2)
+    out = one.on_message(2, Promise(ballot, 0, 1, 0, 0, (), (), 1, 0), NOW + 0.2)
     assert role_of(one) is Role.LEADER
     return ballot, out
 
@@ -281,7 +282,7 @@ def test_a_candidate_learns_what_others_know_before_it_leads() -> None:
     for envelope in out.send_synced:
         if envelope.to == 1:
             one.on_message(1, envelope.message, NOW + 0.2)
-    out = one.on_message(2, Promise(ballot, 0, 1, 2, 0, (), (), 1), NOW + 0.2)
+    out = one.on_message(2, Promise(ballot, 0, 1, 2, 0, (), (), 1, 2), NOW + 0.2)
     assert role_of(one) is Role.CANDIDATE
     assert out.send_now == [Envelope(2, CatchUp(1, 2))]
     out = one.on_message(2, Learn(2, 0, ((1, Vote(B1, b"a")), (2, Vote(B1, b"b")))), NOW + 0.3)
@@ -482,10 +483,10 @@ def test_a_leader_confirms_a_read_with_a_round_of_its_own() -> None:
         Heartbeat(Ballot(1 << 62, 2), 0, 1, connected=True),
         HeartbeatAck(NO_BALLOT, 1, Ballot(1 << 62, 2)),
         Rejected(B1, Ballot(1 << 62, 2)),
-        Promise(B1, 0, 1, 0, 0, ((2 + SLOT_AHEAD_MAX, Vote(B1, b"x")),), (), 1),
-        Promise(B1, 0, 1, 0, 0, (), (1 << 62,), 1),
-        Promise(B1, 1, 1, 0, 0, (), (), 1),
-        Promise(B1, 0, 0, 0, 0, (), (), 1),
+        Promise(B1, 0, 1, 0, 0, ((2 + SLOT_AHEAD_MAX, Vote(B1, b"x")),), (), 1, 0),
+        Promise(B1, 0, 1, 0, 0, (), (1 << 62,), 1, 0),
+        Promise(B1, 1, 1, 0, 0, (), (), 1, 0),
+        Promise(B1, 0, 0, 0, 0, (), (), 1, 0),
     ],
     ids=lambda message: f"{type(message).__name__}",
 )

@@ -22,6 +22,7 @@ from tests.paxos.oracle import FakeJournal, Oracle
 
 TICK_S = 0.01
 TIMEOUT_S = Timing().election_timeout_s
+LOAD_SLOTS = 3
 
 
 @dataclass(frozen=True)
@@ -315,8 +316,8 @@ class Cluster:
     def _boot(self, node: Node) -> None:
         journal = node.journal
         self.oracle.on_recovered(node.id, journal)
-        damaged = [slot for slot in journal.damaged if slot > journal.commit_slot]
-        log = Log(journal.commit_slot, journal.open_votes(), damaged, journal.compacted_slot)
+        readable_slot, known_slot = min(journal.readable_slot, journal.commit_slot), journal.commit_slot
+        log = Log(readable_slot, journal.open_votes(), journal.damaged, journal.compacted_slot, known_slot)
         settings = Settings(node.id, self.quorums, Timing(), self._window)
         rng = Random(self._rng.getrandbits(64))
         node.replica = Replica(settings, log, journal.recovered_promise(), rng, self.now)
@@ -362,12 +363,19 @@ class Cluster:
 
     def _answer_load(self, node: Node, load: Load) -> None:
         votes = tuple(self._readable(node.journal, load))
+        if not votes and load.from_slot in node.journal.damaged:
+            self.carry_out(node, node.replica.on_damaged([load.from_slot], self.now))
         log = node.replica.log
-        self._send(node, [Envelope(load.to, Learn(log.commit_slot, log.compacted_slot, votes))])
+        learn = Learn(log.commit_slot, log.compacted_slot, votes)
+        if load.to == node.id:
+            self.carry_out(node, node.replica.on_message(node.id, learn, self.now))
+        else:
+            self._send(node, [Envelope(load.to, learn)])
 
     def _readable(self, journal: FakeJournal, load: Load) -> Iterator[tuple[Slot, Vote]]:
-        for slot in range(load.from_slot, load.to_slot + 1):
-            if slot not in journal.votes:
+        """What fits in one piece of an answer."""
+        for slot in range(load.from_slot, min(load.to_slot, load.from_slot + LOAD_SLOTS) + 1):
+            if slot not in journal.votes or slot in journal.damaged:
                 return
             yield slot, journal.votes[slot]
 

@@ -7,7 +7,8 @@ import pytest
 from paxoskv.paxos.ballot import Ballot
 from paxoskv.paxos.log import SLOT_AHEAD_MAX
 from paxoskv.paxos.messages import Accept, Ask, Prepare, Promise
-from paxoskv.paxos.replica import Implausible, Role
+from paxoskv.paxos.plausibility import Implausible
+from paxoskv.paxos.replica import Role
 from tests.paxos.world import TIMEOUT_S, Cluster, Packet
 
 SEEDS = range(1, 9)
