@@ -32,25 +32,25 @@ class Judged(NamedTuple):
     steps: int
 
 
-def search(history: KeyHistory, budget: int) -> Judged:
-    """Follow all configurations through the history, for at most `budget` of them."""
-    return _Sweep(history, budget).run()
+def search(history: KeyHistory, budget: int, exact: bool = False) -> Judged:
+    """Follow all configurations through the history, for at most `budget` of them. exact: without HIDDEN states."""
+    return _Sweep(history, budget, exact).run()
 
 
 class _Sweep:
     """The set of configurations on its way through the events.
 
     open: the open required operations by their bit, a bit that is free again after a completion. optional: those
-    invoked so far by their bit, which they keep.
+    invoked so far by their bit, which they keep, each with the bit of its twin.
     """
 
-    def __init__(self, history: KeyHistory, budget: int) -> None:
+    def __init__(self, history: KeyHistory, budget: int, exact: bool) -> None:
         self._history = history
         self._budget = budget
-        self._step = Model((*history.required, *history.optional)).step
+        self._step = Model((*history.required, *history.optional), exact).step
         self._steps = 0
         self._open: dict[int, Operation] = {}
-        self._optional: dict[int, Operation] = {}
+        self._optional: dict[int, tuple[Operation, int]] = {}
         self._configurations: Frontier[_Place] = Frontier()
         self._configurations.add((0, INITIAL), 0)
 
@@ -59,7 +59,7 @@ class _Sweep:
         for _, is_completion, number in self._events():
             if number >= len(self._history.required):
                 spare = number - len(self._history.required)
-                self._optional[1 << spare] = self._history.optional[spare]
+                self._optional[1 << spare] = self._history.optional[spare], self._history.twins[spare]
                 continue
             operation = self._history.required[number]
             if not is_completion:
@@ -79,7 +79,7 @@ class _Sweep:
 
         An operation that ends where another does, since that one saw its effect, comes before or after it alike.
         """
-        required, optional = self._history
+        required, optional, _ = self._history
         events = [(op.began, False, number) for number, op in enumerate((*required, *optional))]
         for number, op in enumerate(required):
             assert op.ended is not None, f"a required operation has an end: {op}"
@@ -115,8 +115,8 @@ class _Sweep:
             for taken, operation in self._open.items():
                 if not mask & taken:
                     self._reach(mask | taken, self._step(operation, state), spent, visited, waiting)
-            for taken, operation in self._optional.items():
-                if not spent & taken:
+            for taken, (operation, twin) in self._optional.items():
+                if not spent & taken and not twin & ~spent:
                     self._reach(mask, self._step(operation, state), spent | taken, visited, waiting)
         self._configurations = kept
         return visited

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from paxoskv.checker import configurations, wgl
+from paxoskv.checker import configurations, counterexample, wgl
+from paxoskv.checker.counterexample import Counterexample
+from paxoskv.checker.events import INFO
 from paxoskv.checker.operations import Operation
+from paxoskv.checker.revisions import VIOLATED, RevisionReport, check_revisions
 from paxoskv.checker.unknowns import settle
 from paxoskv.checker.witness import flaw
 
@@ -32,26 +36,55 @@ class KeyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of a history. linearizable: None if no key is known to be wrong, but some are undecided."""
+    """The judgement of a history.
+
+    linearizable: whether one order explains all outcomes; None if no key is known to be wrong, but some are undecided.
+    revisions: what the revisions and slots in the replies say. unknown: operations without a known outcome.
+    counterexample: of the key that went wrong first, else of the first wrong revision, None if nothing is wrong.
+    """
 
     linearizable: bool | None
+    revisions: RevisionReport
     operations: int
+    unknown: int
     keys: tuple[KeyVerdict, ...]
+    counterexample: Counterexample | None
+
+    @property
+    def acceptable(self) -> bool | None:
+        """The verdict on everything: False if outcomes or revisions are wrong, None if that is undecided."""
+        return False if self.revisions.status == VIOLATED else self.linearizable
+
+
+class _Judged(NamedTuple):
+    """culprit: if the key is wrong, the operation at whose completion it showed."""
+
+    verdict: KeyVerdict
+    culprit: Operation | None
 
 
 def judge(operations: Iterable[Operation], budget: int = BUDGET_STEPS, progress: Progress | None = None) -> Verdict:
     """Judge whether one order of the operations explains all outcomes and respects real time.
 
     Each key is judged on its own: a history is linearizable if and only if that of every key is. A key starts absent.
+    Then the revisions that replies carry, if any, are checked over all keys.
     """
     by_key = split(operations)
-    verdicts: list[KeyVerdict] = []
+    revisions = check_revisions(by_key)
+    judged: list[_Judged] = []
     for key, own in by_key.items():
-        verdicts.append(_judge_key(key, own, budget))
+        judged.append(_judge_key(key, own, budget, revisions.orders.get(key, ())))
         if progress is not None:
-            progress(len(verdicts), len(by_key))
-    total = _all(verdict.linearizable for verdict in verdicts)
-    return Verdict(total, sum(map(len, by_key.values())), tuple(verdicts))
+            progress(len(judged), len(by_key))
+    every = [op for own in by_key.values() for op in own]
+    return Verdict(
+        linearizable=_all(one.verdict.linearizable for one in judged),
+        revisions=revisions,
+        operations=len(every),
+        unknown=sum(op.outcome == INFO for op in every),
+        keys=tuple(one.verdict for one in judged),
+        counterexample=_counterexample(by_key, judged, revisions),
+    )
 
 
 def split(operations: Iterable[Operation]) -> dict[bytes, list[Operation]]:
@@ -62,15 +95,39 @@ def split(operations: Iterable[Operation]) -> dict[bytes, list[Operation]]:
     return dict(by_key)
 
 
-def _judge_key(key: bytes, operations: Sequence[Operation], budget: int) -> KeyVerdict:
+def _judge_key(key: bytes, operations: Sequence[Operation], budget: int, claimed: Sequence[Operation]) -> _Judged:
+    """Judge one key. claimed: the order that its revisions claim, if they claim one."""
     history = settle(operations)
     found = wgl.search(history, max(1, budget // DEPTH_FIRST_SHARE))
     if found.linearizable:
         wrong = flaw(operations, found.order)
         assert wrong is None, f"the depth-first search found an order that is none: {wrong}"
-        return KeyVerdict(key, len(operations), True, found.steps)
-    judged = configurations.search(history, budget)
-    return KeyVerdict(key, len(operations), judged.linearizable, found.steps + judged.steps)
+        return _Judged(KeyVerdict(key, len(operations), True, found.steps), None)
+    if claimed and flaw(operations, claimed) is None:
+        return _Judged(KeyVerdict(key, len(operations), True, found.steps), None)
+    swept = configurations.search(history, budget)
+    steps = found.steps + swept.steps
+    if swept.linearizable is None and found.linearizable is False:
+        return _Judged(KeyVerdict(key, len(operations), False, steps), max(history.required, key=_end))
+    return _Judged(KeyVerdict(key, len(operations), swept.linearizable, steps), swept.culprit)
+
+
+def _counterexample(
+    by_key: Mapping[bytes, Sequence[Operation]], judged: Iterable[_Judged], revisions: RevisionReport
+) -> Counterexample | None:
+    culprits = [one.culprit for one in judged if one.culprit is not None]
+    if culprits:
+        first = min(culprits, key=_end)
+        return counterexample.from_search(by_key[first.key], first)
+    if revisions.disorders:
+        every = [op for own in by_key.values() for op in own]
+        return counterexample.from_disorder(every, revisions.disorders[0])
+    return None
+
+
+def _end(operation: Operation) -> int:
+    assert operation.ended is not None, f"what a search has to place has an end: {operation}"
+    return operation.ended
 
 
 def _all(verdicts: Iterable[bool | None]) -> bool | None:

@@ -59,10 +59,12 @@ class Model:
 
     A value that no operation saw, and that no seen value begins with, can only be overwritten. Which one it is, and
     what was appended to it, does not matter to anybody; so searches need not tell such states apart.
+    exact: tell them apart nevertheless, for those who want to know what the key held.
     """
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(self, operations: Iterable[Operation], exact: bool = False) -> None:
         looks: set[Held] = set()
+        self._exact = exact
         self._grows = False
         for op in operations:
             self._grows |= op.f == APPEND
@@ -89,7 +91,7 @@ class Model:
         return HIDDEN if operation.f == CAS and operation.outcome == FAIL else REFUSED
 
     def _matters(self, value: bytes) -> bool:
-        if not self._grows:
-            return value in self._seen
+        if self._exact or not self._grows:
+            return self._exact or value in self._seen
         place = bisect_left(self._sorted, value)
         return place < len(self._sorted) and self._sorted[place].startswith(value)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT
+from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT, Value
 from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
 
@@ -19,11 +19,15 @@ from paxoskv.checker.operations import Operation
 class KeyHistory(NamedTuple):
     """What the searches work on: operations of one key, each group in the order of their invocations.
 
-    required: each must be placed between its two events. optional: may be placed after its invocation, or not at all.
+    required: each must be placed between its two events. optional: may be placed after its invocation, or not at all;
+        its number is its bit in a set of them.
+    twins: for each optional one the bit of the one before it that does the same, 0 if there is none. An optional
+        operation need not be tried while its twin is unused, which was invoked earlier and would do as well.
     """
 
     required: tuple[Operation, ...]
     optional: tuple[Operation, ...]
+    twins: tuple[int, ...]
 
 
 class _Sight(NamedTuple):
@@ -39,10 +43,10 @@ def settle(operations: Iterable[Operation]) -> KeyHistory:
     required = [op for op in counting if op.ended is not None]
     unknown = [op for op in counting if op.ended is None]
     if unknown:
-        unknown = _noticeable(unknown, counting)
+        unknown = noticeable(unknown, counting)
         unknown, settled = _seen_for_sure(unknown, counting)
         required = sorted(required + settled, key=lambda op: op.began)
-    return KeyHistory(tuple(required), tuple(unknown))
+    return KeyHistory(tuple(required), tuple(unknown), twins_of(unknown))
 
 
 def product(operation: Operation) -> Held:
@@ -62,7 +66,7 @@ def sights(operations: Iterable[Operation]) -> list[_Sight]:
     return seen
 
 
-def _noticeable(unknown: Sequence[Operation], counting: Sequence[Operation]) -> list[Operation]:
+def noticeable(unknown: Sequence[Operation], counting: Sequence[Operation]) -> list[Operation]:
     """Return those of `unknown` whose effect somebody may have noticed; to leave out the rest changes no verdict.
 
     A failed cas notices any value, by not finding its own; and what appends make of a value begins with it.
@@ -76,6 +80,16 @@ def _noticeable(unknown: Sequence[Operation], counting: Sequence[Operation]) -> 
         if any(_after(by, op) for by in refused)
         or any(_after(sight.by, op) and _shows(sight.value, op, appended) for sight in seen)
     ]
+
+
+def twins_of(optional: Sequence[Operation]) -> tuple[int, ...]:
+    """Return for each operation the bit of the one before it that does the same, 0 if there is none."""
+    last: dict[tuple[str, Value], int] = {}
+    twins = []
+    for number, op in enumerate(optional):
+        twins.append(last.get((op.f, op.value), 0))
+        last[op.f, op.value] = 1 << number
+    return tuple(twins)
 
 
 def _after(by: int | None, operation: Operation) -> bool:

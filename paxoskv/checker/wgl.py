@@ -66,6 +66,7 @@ class _Walk:
     def __init__(self, history: KeyHistory) -> None:
         self._required = history.required
         self._optional = history.optional
+        self._twins = history.twins
         self._began = [op.began for op in history.required]
         self._ended = [_end(op) for op in history.required]
         self._step = Model((*history.required, *history.optional)).step
@@ -85,13 +86,14 @@ class _Walk:
                 return
             fitting.append(after)
         yield from fitting
-        for bit, operation in enumerate(self._optional):
+        for number, operation in enumerate(self._optional):
             if operation.began > bound:
                 return
-            if not node.spent >> bit & 1:
-                state = self._step(operation, node.state)
-                if state is not REFUSED:
-                    yield operation, node._replace(spent=node.spent | 1 << bit, state=state)
+            if node.spent >> number & 1 or self._twins[number] & ~node.spent:
+                continue
+            state = self._step(operation, node.state)
+            if state is not REFUSED:
+                yield operation, node._replace(spent=node.spent | 1 << number, state=state)
 
     def _candidates(self, node: _Node) -> tuple[list[int], int]:
         """Return the required operations that may come next, by their ends, and the first of these ends."""

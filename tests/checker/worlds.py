@@ -30,13 +30,16 @@ class Call(NamedTuple):
 
 
 def record(calls: Sequence[Call], writer: HistoryWriter | None = None) -> list[Operation]:
-    """Write the calls' events in the order of their times and return the operations."""
+    """Write the calls' events in the order of their times and return the operations.
+
+    The calls of one process stand in their order, which decides where their times are the same.
+    """
     writer = writer or HistoryWriter()
-    events = [(call.start_ns, 1, number) for number, call in enumerate(calls)]
-    events += [(call.done_ns, 0, number) for number, call in enumerate(calls) if call.done_ns is not None]
-    for time_ns, is_call, number in sorted(events):
+    events = [(call.start_ns, number, False) for number, call in enumerate(calls)]
+    events += [(call.done_ns, number, True) for number, call in enumerate(calls) if call.done_ns is not None]
+    for time_ns, number, is_completion in sorted(events):
         call = calls[number]
-        if is_call:
+        if not is_completion:
             writer.invoke(call.process, call.f, call.key, call.value, time_ns=time_ns)
         elif call.outcome == OK:
             writer.ok(call.process, call.result, time_ns=time_ns, revision=call.revision, slot=call.slot)

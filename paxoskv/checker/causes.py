@@ -1,0 +1,177 @@
+"""Names what is wrong with a contradiction, in the words in which people talk about such errors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INFO, OK
+from paxoskv.checker.model import Held
+from paxoskv.checker.operations import Operation
+from paxoskv.checker.unknowns import product
+from paxoskv.checker.words import held_text, operation_text, sight_text, value_text
+
+
+class Cause(NamedTuple):
+    """kind: a short name. why: a sentence or two."""
+
+    kind: str
+    why: str
+
+
+def cause_of(contradiction: Sequence[Operation], accused: Operation, operations: Iterable[Operation]) -> Cause:
+    """Return what is wrong.
+
+    accused: the operation of the contradiction at whose completion it showed. operations: all of its key.
+    """
+    case = _Case(contradiction, accused, tuple(operations))
+    for rule in (_failed_compare, _never_written, _appended, _double_compare, _overwritten, _going_back, _impossible):
+        cause = rule(case)
+        if cause is not None:
+            return cause
+    return Cause(
+        "contradiction", f"No order explains these operations together; it showed at {operation_text(accused)}."
+    )
+
+
+class _Case:
+    """A contradiction, and what is asked about it.
+
+    seen: the value that the accused operation found in the key; for a cas whose comparison failed, did not find.
+    makers: other operations whose value or text may be all or a part of what was seen, those that failed included.
+    """
+
+    def __init__(self, contradiction: Sequence[Operation], accused: Operation, operations: Sequence[Operation]) -> None:
+        self.contradiction = contradiction
+        self.accused = accused
+        self.seen = seen_by(accused)
+        self.text = sight_text(accused)
+        self.makers = [op for op in operations if op.f != GET and op.began != accused.began]
+        self.appends = [op for op in self.makers if op.f == APPEND]
+
+    def earlier(self) -> Iterator[Operation]:
+        """Yield the operations of the contradiction that had completed before the accused one began."""
+        return (op for op in self.contradiction if op.ended is not None and op.ended < self.accused.began)
+
+    def in_time(self, operation: Operation) -> bool:
+        """Whether an operation may have happened before the accused one ended."""
+        return operation.outcome in (OK, INFO) and (self.accused.ended is None or operation.began < self.accused.ended)
+
+
+def seen_by(operation: Operation) -> Held:
+    """Return the value that a get read or a cas expected."""
+    return operation.value[0] if isinstance(operation.value, tuple) else operation.result
+
+
+def _failed_compare(case: _Case) -> Cause | None:
+    """A cas failed although the key held what it expected."""
+    if not (case.accused.f == CAS and case.accused.outcome == FAIL):
+        return None
+    return Cause("wrong compare", f"{case.text}, but the key {held_text(case.seen)} all the time that it was open.")
+
+
+def _never_written(case: _Case) -> Cause | None:
+    """A value came from nowhere, from a write that failed, or from one that had not begun."""
+    if case.seen is None or _made_of(case.seen, [op for op in case.makers if case.in_time(op)]):
+        return None
+    happened = [op for op in case.makers if op.outcome in (OK, INFO)]
+    if _made_of(case.seen, happened):
+        late = next(op for op in happened if _part_of(op, case.seen) and not case.in_time(op))
+        return Cause(
+            "read from the future", f"{case.text} before it was written: {operation_text(late)} began only later."
+        )
+    if _made_of(case.seen, case.makers):
+        failed = next(op for op in case.makers if op.outcome == FAIL and _part_of(op, case.seen))
+        return Cause("aborted read", f"{case.text}, whose write did not happen: {operation_text(failed)}.")
+    return Cause("thin-air read", f"{case.text}, which no operation ever wrote.")
+
+
+def _made_of(value: bytes, makers: Collection[Operation]) -> bool:
+    """Whether a value is one that was written whole, or can be put together from texts that were appended to it."""
+    wholes = {product(op) for op in makers if op.f != APPEND}
+    texts = {product(op) or b"" for op in makers if op.f == APPEND}
+    ends = {len(whole) for whole in wholes if whole is not None and value.startswith(whole)}
+    ends |= {len(text) for text in texts if value.startswith(text)}
+    for end in range(len(value)):
+        if end in ends:
+            ends |= {end + len(text) for text in texts if value.startswith(text, end)}
+    return len(value) in ends
+
+
+def _part_of(operation: Operation, value: bytes) -> bool:
+    made = product(operation)
+    return made is not None and (made in value if operation.f == APPEND else value.startswith(made))
+
+
+def _appended(case: _Case) -> Cause | None:
+    """A value is made of appends, but not of those that happened, or not as often."""
+    if case.seen is None or not case.appends:
+        return None
+    wholes = [product(op) or b"" for op in case.makers if op.f != APPEND]
+    for op in case.appends:
+        text = product(op)
+        assert text is not None, f"an append has a text: {op}"
+        count = sum(other.value == op.value for other in case.appends)
+        if text and case.seen.count(text) > count and not any(text in whole for whole in wholes):
+            often = "once" if count == 1 else f"{count} times"
+            why = f"{case.text}: it holds {value_text(text)} {case.seen.count(text)} times, appended only {often}"
+            return Cause("duplicated append", f"{why}: {operation_text(op)}.")
+    for op in case.earlier():
+        if op.f == APPEND and not _part_of(op, case.seen):
+            return Cause("lost append", f"{case.text}, without what had been appended before: {operation_text(op)}.")
+    if len(case.contradiction) == 1:
+        return None
+    return Cause("reordered appends", f"{case.text}: the appends cannot have happened in this order.")
+
+
+def _double_compare(case: _Case) -> Cause | None:
+    """Two cas found the same value, and both replaced it."""
+    rivals = [
+        op
+        for op in case.contradiction
+        if op.f == CAS and op.outcome == OK and op is not case.accused and seen_by(op) == case.seen
+    ]
+    if case.accused.f != CAS or not rivals:
+        return None
+    both = f"{operation_text(rivals[0])}, and {operation_text(case.accused)}"
+    found = "the key absent" if case.seen is None else value_text(case.seen)
+    return Cause("lost update", f"Two cas found {found} and replaced it, but it was not there twice: {both}.")
+
+
+def _overwritten(case: _Case) -> Cause | None:
+    """A value was found although it had been replaced for good before the operation began."""
+    done = [op for op in case.makers if op.f != APPEND and product(op) == case.seen and op.outcome in (OK, INFO)]
+    ends = [-1 if op.began > _end(case.accused) else _end(op) for op in done]
+    last = max(ends, default=-1)
+    for op in case.earlier():
+        if op.is_observer or op.began < last or (op.f != APPEND and product(op) == case.seen):
+            continue
+        if case.seen is None:
+            why = f"{case.text}, although {operation_text(op)} had completed and nothing has removed it since."
+            return Cause("lost write", why)
+        if op.f == DELETE:
+            return Cause("resurrected value", f"{case.text}, which had been removed before by {operation_text(op)}.")
+        kind = "stale read" if case.accused.f == GET else "stale compare"
+        return Cause(kind, f"{case.text}, which had been replaced before by {operation_text(op)}.")
+    return None
+
+
+def _end(operation: Operation) -> float:
+    """Return where an operation ended, infinity if it may still happen."""
+    return float("inf") if operation.ended is None else operation.ended
+
+
+def _going_back(case: _Case) -> Cause | None:
+    """Reads one after another saw values in an order in which they were not written."""
+    sights = [op for op in case.contradiction if op.is_observer or op.f == CAS]
+    if len(sights) < 2:
+        return None
+    told = "; ".join(sight_text(op) for op in sights)
+    return Cause("reads go back", f"The key cannot have held these values in this order: {told}.")
+
+
+def _impossible(case: _Case) -> Cause | None:
+    """A value could only come from operations that cannot have been executed themselves."""
+    if len(case.contradiction) > 1:
+        return None
+    return Cause("impossible value", f"{case.text}, but what could have left it so cannot have happened before.")

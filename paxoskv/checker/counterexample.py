@@ -1,0 +1,86 @@
+"""The contradiction in a history that is wrong, ready to be shown: the operations, what is wrong, what is around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from paxoskv.checker import configurations
+from paxoskv.checker.causes import cause_of
+from paxoskv.checker.events import GET, OK
+from paxoskv.checker.model import HIDDEN, INITIAL, Held
+from paxoskv.checker.operations import Operation
+from paxoskv.checker.revisions import Disorder
+from paxoskv.checker.shrink import ATTEMPT_STEPS, known_at, shrink
+from paxoskv.checker.unknowns import product, settle
+
+ANSWERS_TRIED_MAX = 40
+"""How many values, the latest ones, are tried as the answer that would have been right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """Operations that no order explains.
+
+    kind: a short name. why: sentences. operations: the contradiction, by invocation. accused: the one of them at whose
+    completion it showed. right_answers: what a get should have read instead, as far as it was found out.
+    context: other operations of the same keys that were under way between the first and the last of these.
+    """
+
+    kind: str
+    why: str
+    operations: tuple[Operation, ...]
+    accused: Operation
+    right_answers: tuple[Held, ...]
+    context: tuple[Operation, ...]
+
+
+def from_search(operations: Sequence[Operation], culprit: Operation) -> Counterexample:
+    """Return the contradiction among the operations of one key, which are not linearizable.
+
+    culprit: at whose completion the search over configurations found no way on.
+    """
+    assert culprit.ended is not None, f"a search gives up at a completion: {culprit}"
+    known = known_at(operations, culprit.ended)
+    originals = {op.began: op for op in operations}
+    contradiction = tuple(originals[op.began] for op in shrink(known))
+    accused = max(contradiction, key=lambda op: -1 if op.ended is None else op.ended)
+    kind, why = cause_of(contradiction, accused, operations)
+    answers = _right_answers(known, accused) if accused.f == GET else ()
+    return Counterexample(kind, why, contradiction, accused, answers, _surroundings(operations, contradiction))
+
+
+def from_disorder(operations: Iterable[Operation], disorder: Disorder) -> Counterexample:
+    """Return the same for revisions or slots that contradict what happened. operations: of the whole history."""
+    contradiction = tuple(sorted(disorder.operations, key=lambda op: op.began))
+    keys = {op.key for op in contradiction}
+    context = _surroundings([op for op in operations if op.key in keys], contradiction)
+    return Counterexample(disorder.kind, f"The {disorder.why}.", contradiction, disorder.operations[-1], (), context)
+
+
+def _surroundings(operations: Iterable[Operation], contradiction: Sequence[Operation]) -> tuple[Operation, ...]:
+    within = {op.began for op in contradiction}
+    first_ns = min(op.invoked_ns for op in contradiction)
+    last_ns = max(op.invoked_ns if op.completed_ns is None else op.completed_ns for op in contradiction)
+    return tuple(
+        op
+        for op in operations
+        if op.began not in within
+        and op.invoked_ns <= last_ns
+        and (op.completed_ns is None or op.completed_ns >= first_ns)
+    )
+
+
+def _right_answers(known: Sequence[Operation], accused: Operation) -> tuple[Held, ...]:
+    """Return the values that the get could have read without contradiction, the latest written first."""
+    rest = [op for op in known if op.began != accused.began]
+    exact = configurations.search(settle(known), ATTEMPT_STEPS, exact=True)
+    written = [product(op) for op in reversed(rest) if not op.is_observer]
+    values = [state for state in exact.possible if state is not HIDDEN]
+    candidates = list(dict.fromkeys([*values, *written, INITIAL]))[:ANSWERS_TRIED_MAX]
+    return tuple(value for value in candidates if _explains(rest, accused._replace(result=value, outcome=OK)))
+
+
+def _explains(rest: Sequence[Operation], read: Operation) -> bool:
+    history = settle([*rest, read])
+    return configurations.search(history, ATTEMPT_STEPS).linearizable is True

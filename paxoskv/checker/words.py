@@ -1,0 +1,62 @@
+"""How operations and values are called in messages."""
+
+from __future__ import annotations
+
+from paxoskv.checker.events import CAS, FAIL, GET, INFO
+from paxoskv.checker.model import HIDDEN, State
+from paxoskv.checker.operations import Operation
+
+VALUE_SHOWN_MAX = 40
+
+
+def value_text(value: State) -> str:
+    """Return a value, or a key, in quotes and shortened; `absent` for none."""
+    if value is HIDDEN:
+        return "another value"
+    if value is None:
+        return "absent"
+    text = value.decode(errors="backslashreplace")
+    return repr(text if len(text) <= VALUE_SHOWN_MAX else f"{text[:VALUE_SHOWN_MAX]}...")
+
+
+def held_text(value: State) -> str:
+    """Return the end of the sentence "the key ...": `held '1'`, `was absent`."""
+    return "was absent" if value is None else f"held {value_text(value)}"
+
+
+def call_text(operation: Operation) -> str:
+    """Return what was called: `put '1'`, `cas '1' to '2'`, `get`."""
+    if isinstance(operation.value, tuple):
+        expected, new = operation.value
+        return f"{operation.f} {value_text(expected)} to {value_text(new)}"
+    return operation.f if operation.value is None else f"{operation.f} {value_text(operation.value)}"
+
+
+def outcome_text(operation: Operation) -> str:
+    """Return what came of it: the value read, `ok`, `compare failed`, `failed`, `unknown`."""
+    if operation.outcome == INFO:
+        return "unknown"
+    if operation.outcome == FAIL:
+        return "compare failed" if operation.f == CAS and operation.error is None else "failed"
+    return value_text(operation.result) if operation.f == GET else "ok"
+
+
+def operation_text(operation: Operation) -> str:
+    """Return all of it in a phrase: `get of process 3 (line 17, answered '1')`."""
+    outcome = outcome_text(operation)
+    if operation.outcome == INFO:
+        outcome = "outcome unknown"
+    elif operation.f == GET and operation.outcome != FAIL:
+        outcome = f"answered {outcome}"
+    told = "" if outcome == "ok" else f", {outcome}"
+    return f"{call_text(operation)} of process {operation.process} (line {operation.line}{told})"
+
+
+def sight_text(operation: Operation) -> str:
+    """Return the beginning of a sentence about what a get or a cas saw: `Process 3 read '1' (line 17)`."""
+    who = f"rocess {operation.process}"
+    seen = operation.value[0] if isinstance(operation.value, tuple) else operation.result
+    if operation.f == GET:
+        return f"P{who} {'found the key' if seen is None else 'read'} {value_text(seen)} (line {operation.line})"
+    found = "did not find" if operation.outcome == FAIL else "found"
+    return f"The cas of p{who} {found} {'the key ' if seen is None else ''}{value_text(seen)} (line {operation.line})"
