@@ -13,9 +13,9 @@ from random import Random
 
 import pytest
 
-from paxoskv.paxos.ballot import NodeId
+from paxoskv.paxos.ballot import NodeId, Slot
 from paxoskv.paxos.timing import Timing
-from tests.paxos.world import Cluster, Packet
+from tests.paxos.world import Cluster, Node, Packet
 
 TIMER_S = 0.02
 CHAOS_S = 4.0
@@ -85,6 +85,7 @@ class Chaos:
             (weights.stuck_disk, self._stick_disk),
             (weights.stuck_timer, self._stick_timer),
             (0.5, self._compact),
+            (0.5, self._scrub),
         ):
             if per_second:
                 self._every(1 / per_second, fault)
@@ -174,10 +175,25 @@ class Chaos:
         if not node.up:
             return
         self.cluster.crash(node.id)
-        if node.id == self._rotten and node.journal.votes and self._rng.random() < 0.3:
-            candidates = list(node.journal.open_votes()) if self._rng.random() < 0.5 else list(node.journal.votes)
-            node.journal.damaged |= set(self._rng.sample(candidates, min(len(candidates), self._rng.choice([1, 1, 3]))))
+        if node.id == self._rotten and self._rng.random() < 0.3:
+            self._rot(node)
         self._after(self._rng.choice([0, 0.1, 1]), lambda: self._start(node.id))
+
+    def _scrub(self) -> None:
+        """The rotten node finds damage while it runs."""
+        if self._rotten is not None and self.cluster.nodes[self._rotten].up:
+            node = self.cluster.nodes[self._rotten]
+            for slot in self._rot(node):
+                self.cluster.carry_out(node, node.replica.on_damaged([slot], self.cluster.now))
+
+    def _rot(self, node: Node) -> list[Slot]:
+        """Damage a few records that some other journal still has; return their slots."""
+        gone = max(one.journal.compacted_slot for one in self.cluster.nodes.values())
+        votes = list(node.journal.open_votes() if self._rng.random() < 0.5 else node.journal.votes)
+        left = [slot for slot in votes if slot > gone]
+        rotten = self._rng.sample(left, min(len(left), self._rng.choice([1, 1, 3])))
+        node.journal.damaged |= set(rotten)
+        return rotten
 
     def _start(self, node: NodeId) -> None:
         if not self.cluster.nodes[node].up:
