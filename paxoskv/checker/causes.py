@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INFO, OK
-from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
+from paxoskv.checker.pieces import Pieces
+from paxoskv.checker.shrink import seen_by
 from paxoskv.checker.unknowns import product
 from paxoskv.checker.words import held_text, operation_text, sight_text, value_text
+
+PIECES_BYTES_MAX = 100_000
+"""Longer values are not taken apart."""
 
 
 class Cause(NamedTuple):
@@ -58,11 +63,6 @@ class _Case:
         return operation.outcome in (OK, INFO) and (self.accused.ended is None or operation.began < self.accused.ended)
 
 
-def seen_by(operation: Operation) -> Held:
-    """Return the value that a get read or a cas expected."""
-    return operation.value[0] if isinstance(operation.value, tuple) else operation.result
-
-
 def _failed_compare(case: _Case) -> Cause | None:
     """A cas failed although the key held what it expected."""
     if not (case.accused.f == CAS and case.accused.outcome == FAIL):
@@ -72,52 +72,40 @@ def _failed_compare(case: _Case) -> Cause | None:
 
 def _never_written(case: _Case) -> Cause | None:
     """A value came from nowhere, from a write that failed, or from one that had not begun."""
-    if case.seen is None or _made_of(case.seen, [op for op in case.makers if case.in_time(op)]):
+    if case.seen is None or Pieces(case.seen, [op for op in case.makers if case.in_time(op)]).possible:
         return None
     happened = [op for op in case.makers if op.outcome in (OK, INFO)]
-    if _made_of(case.seen, happened):
-        late = next(op for op in happened if _part_of(op, case.seen) and not case.in_time(op))
+    if Pieces(case.seen, happened).possible:
+        late = next(op for op in happened if _is_part(op, case.seen) and not case.in_time(op))
         return Cause(
             "read from the future", f"{case.text} before it was written: {operation_text(late)} began only later."
         )
-    if _made_of(case.seen, case.makers):
-        failed = next(op for op in case.makers if op.outcome == FAIL and _part_of(op, case.seen))
+    if Pieces(case.seen, case.makers).possible:
+        failed = next(op for op in case.makers if op.outcome == FAIL and _is_part(op, case.seen))
         return Cause("aborted read", f"{case.text}, whose write did not happen: {operation_text(failed)}.")
     return Cause("thin-air read", f"{case.text}, which no operation ever wrote.")
 
 
-def _made_of(value: bytes, makers: Collection[Operation]) -> bool:
-    """Whether a value is one that was written whole, or can be put together from texts that were appended to it."""
-    wholes = {product(op) for op in makers if op.f != APPEND}
-    texts = {product(op) or b"" for op in makers if op.f == APPEND}
-    ends = {len(whole) for whole in wholes if whole is not None and value.startswith(whole)}
-    ends |= {len(text) for text in texts if value.startswith(text)}
-    for end in range(len(value)):
-        if end in ends:
-            ends |= {end + len(text) for text in texts if value.startswith(text, end)}
-    return len(value) in ends
-
-
-def _part_of(operation: Operation, value: bytes) -> bool:
+def _is_part(operation: Operation, value: bytes) -> bool:
     made = product(operation)
     return made is not None and (made in value if operation.f == APPEND else value.startswith(made))
 
 
 def _appended(case: _Case) -> Cause | None:
     """A value is made of appends, but not of those that happened, or not as often."""
-    if case.seen is None or not case.appends:
+    if case.seen is None or not case.appends or len(case.seen) > PIECES_BYTES_MAX:
         return None
-    wholes = [product(op) or b"" for op in case.makers if op.f != APPEND]
+    pieces = Pieces(case.seen, case.makers)
+    times = Counter(op.value for op in case.appends)
     for op in case.appends:
         text = product(op)
         assert text is not None, f"an append has a text: {op}"
-        count = sum(other.value == op.value for other in case.appends)
-        if text and case.seen.count(text) > count and not any(text in whole for whole in wholes):
-            often = "once" if count == 1 else f"{count} times"
-            why = f"{case.text}: it holds {value_text(text)} {case.seen.count(text)} times, appended only {often}"
+        if case.seen.count(text) > times[text] and (found := pieces.counts(text).fewest) > times[text]:
+            often = "once" if times[text] == 1 else f"{times[text]} times"
+            why = f"{case.text}, which holds {value_text(text)} {found} times, appended only {often}"
             return Cause("duplicated append", f"{why}: {operation_text(op)}.")
     for op in case.earlier():
-        if op.f == APPEND and not _part_of(op, case.seen):
+        if op.f == APPEND and pieces.counts(product(op) or b"").most == 0:
             return Cause("lost append", f"{case.text}, without what had been appended before: {operation_text(op)}.")
     if len(case.contradiction) == 1:
         return None

@@ -24,7 +24,8 @@ class Counterexample:
 
     kind: a short name. why: sentences. operations: the contradiction, by invocation. accused: the one of them at whose
     completion it showed. right_answers: what a get should have read instead, as far as it was found out.
-    context: other operations of the same keys that were under way between the first and the last of these.
+    is_minimal: none of the operations can be spared; False if the search for that took too long.
+    context: other operations of the same keys that were under way at the same time as one of these.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Counterexample:
     operations: tuple[Operation, ...]
     accused: Operation
     right_answers: tuple[Held, ...]
+    is_minimal: bool
     context: tuple[Operation, ...]
 
 
@@ -42,12 +44,14 @@ def from_search(operations: Sequence[Operation], culprit: Operation) -> Countere
     """
     assert culprit.ended is not None, f"a search gives up at a completion: {culprit}"
     known = known_at(operations, culprit.ended)
+    core = shrink(known, culprit)
     originals = {op.began: op for op in operations}
-    contradiction = tuple(originals[op.began] for op in shrink(known))
-    accused = max(contradiction, key=lambda op: -1 if op.ended is None else op.ended)
+    contradiction = tuple(originals[op.began] for op in core.operations)
+    accused = originals[max(core.operations, key=lambda op: -1 if op.ended is None else op.ended).began]
     kind, why = cause_of(contradiction, accused, operations)
     answers = _right_answers(known, accused) if accused.f == GET else ()
-    return Counterexample(kind, why, contradiction, accused, answers, _surroundings(operations, contradiction))
+    context = _surroundings(operations, contradiction)
+    return Counterexample(kind, why, contradiction, accused, answers, core.is_minimal, context)
 
 
 def from_disorder(operations: Iterable[Operation], disorder: Disorder) -> Counterexample:
@@ -55,20 +59,21 @@ def from_disorder(operations: Iterable[Operation], disorder: Disorder) -> Counte
     contradiction = tuple(sorted(disorder.operations, key=lambda op: op.began))
     keys = {op.key for op in contradiction}
     context = _surroundings([op for op in operations if op.key in keys], contradiction)
-    return Counterexample(disorder.kind, f"The {disorder.why}.", contradiction, disorder.operations[-1], (), context)
+    return Counterexample(
+        disorder.kind, f"The {disorder.why}.", contradiction, disorder.operations[-1], (), True, context
+    )
 
 
 def _surroundings(operations: Iterable[Operation], contradiction: Sequence[Operation]) -> tuple[Operation, ...]:
     within = {op.began for op in contradiction}
-    first_ns = min(op.invoked_ns for op in contradiction)
-    last_ns = max(op.invoked_ns if op.completed_ns is None else op.completed_ns for op in contradiction)
-    return tuple(
-        op
-        for op in operations
-        if op.began not in within
-        and op.invoked_ns <= last_ns
-        and (op.completed_ns is None or op.completed_ns >= first_ns)
-    )
+    others = [op for op in operations if op.counts and op.began not in within]
+    return tuple(op for op in others if any(_overlap(op, one) for one in contradiction))
+
+
+def _overlap(one: Operation, other: Operation) -> bool:
+    """Whether two operations were under way together, as far as their clients waited for them."""
+    first, second = sorted((one, other), key=lambda op: op.invoked_ns)
+    return first.completed_ns is None or first.completed_ns >= second.invoked_ns
 
 
 def _right_answers(known: Sequence[Operation], accused: Operation) -> tuple[Held, ...]:

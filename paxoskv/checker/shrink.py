@@ -7,16 +7,29 @@ more, and a write may have happened once at any time, or never. What is still wr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from paxoskv.checker import configurations
-from paxoskv.checker.events import INFO
+from paxoskv.checker.events import CAS, GET, INFO
+from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
-from paxoskv.checker.unknowns import settle
+from paxoskv.checker.unknowns import product, settle
 
+FIRST_SIZE = 8
+"""So many of the most relevant operations are tried first, then twice as many, and so on."""
 ATTEMPT_STEPS = 20_000
 """Budget of one attempt to do without some operations; one that is not decided in it has failed."""
+SHRINK_STEPS = 300_000
+"""Budget of all attempts together; what is left when it runs out is not shrunk any more."""
 WILD = -1
 """A place before every event."""
+
+
+class Core(NamedTuple):
+    """Operations that are wrong together. is_minimal: none of them can be spared."""
+
+    operations: tuple[Operation, ...]
+    is_minimal: bool
 
 
 def known_at(operations: Iterable[Operation], place: int) -> list[Operation]:
@@ -32,37 +45,57 @@ def known_at(operations: Iterable[Operation], place: int) -> list[Operation]:
     return sorted(known, key=lambda op: op.began)
 
 
-def shrink(known: Sequence[Operation]) -> list[Operation]:
-    """Return operations of `known` that are wrong together and none of which can be spared.
+def shrink(known: Sequence[Operation], culprit: Operation) -> Core:
+    """Return operations of `known` that are wrong together, in their order.
 
-    They begin as late as possible. All of `known`, if it is not found to be wrong within the budget.
+    known: they are wrong together. culprit: where it showed. Of several contradictions, one with the writes of the
+    value seen there, and with what happened shortly before, is preferred.
     """
-    search = _Search(known)
-    everything = range(len(known))
-    if not search.is_wrong(everything):
-        return list(known)
-    first = _last_true(len(known), lambda start: search.is_wrong(everything[start:]))
-    needed = search.needed([], list(reversed(everything[first:])), is_new=False)
-    return [known[number] for number in sorted(needed)]
+    attempts = _Attempts(sorted(known, key=_relevance(culprit), reverse=True))
+    size = FIRST_SIZE
+    while size < len(known) and not attempts.is_wrong(range(size)):
+        size *= 2
+    needed = attempts.needed([], list(range(min(size, len(known)))), is_new=False)
+    core = sorted((attempts.operations[number] for number in needed), key=lambda op: op.began)
+    return Core(tuple(core), is_minimal=not attempts.gave_up)
 
 
-class _Search:
-    """Tries which operations, given by number, are wrong by themselves."""
+def seen_by(operation: Operation) -> Held:
+    """Return the value that a get read or a cas expected."""
+    return operation.value[0] if isinstance(operation.value, tuple) else operation.result
 
-    def __init__(self, known: Sequence[Operation]) -> None:
-        self._known = known
+
+def weaken(operation: Operation) -> Operation | None:
+    """Return what is left of an operation that is taken away, None if that is nothing."""
+    return None if operation.is_observer else operation._replace(began=WILD, ended=None, outcome=INFO)
+
+
+class _Attempts:
+    """Tries which operations, given by number, are wrong by themselves.
+
+    operations: the most relevant first. gave_up: an attempt ended without an answer.
+    """
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.operations = operations
+        self.gave_up = False
+        self._steps_left = SHRINK_STEPS
 
     def is_wrong(self, numbers: Iterable[int]) -> bool:
         """Whether the history is still wrong with all operations weakened but these."""
+        budget = min(ATTEMPT_STEPS, self._steps_left)
         strict = set(numbers)
-        weaker = (op if number in strict else weaken(op) for number, op in enumerate(self._known))
-        history = settle(op for op in weaker if op is not None)
-        return configurations.search(history, ATTEMPT_STEPS).linearizable is False
+        weaker = (op if number in strict else weaken(op) for number, op in enumerate(self.operations))
+        judged = configurations.search(settle(op for op in weaker if op is not None), budget)
+        self._steps_left = max(0, self._steps_left - judged.steps)
+        self.gave_up |= judged.linearizable is None
+        return judged.linearizable is False
 
     def needed(self, given: list[int], candidates: list[int], is_new: bool) -> list[int]:
         """Return those of `candidates` that make the history wrong together with `given`, none of them to spare.
 
-        is_new: `given` has grown since it was last tried. Source: Junker's QuickXplain: halves instead of single steps.
+        Candidates in front are preferred. is_new: `given` has grown since it was last tried.
+        Source: Junker's QuickXplain, which takes away halves instead of single operations.
         """
         if is_new and self.is_wrong(given):
             return []
@@ -75,18 +108,14 @@ class _Search:
         return from_left + from_right
 
 
-def weaken(operation: Operation) -> Operation | None:
-    """Return what is left of an operation that is taken away, None if that is nothing."""
-    return None if operation.is_observer else operation._replace(began=WILD, ended=None, outcome=INFO)
+def _relevance(culprit: Operation) -> Callable[[Operation], tuple[int, int]]:
+    """Return the key that sorts what the culprit's answer has most to do with last, and later ones after earlier."""
+    looked = culprit.f in (GET, CAS)
 
+    def relevance(op: Operation) -> tuple[int, int]:
+        if op.began == culprit.began:
+            return 2, 0
+        is_maker = looked and not op.is_observer and product(op) == seen_by(culprit)
+        return int(is_maker), op.began if op.ended is None else op.ended
 
-def _last_true(end: int, holds: Callable[[int], bool]) -> int:
-    """Return the last number below `end` for which `holds`; it holds for 0 and, once it does not, for none after."""
-    low, high = 0, end
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low
+    return relevance

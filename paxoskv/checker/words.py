@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paxoskv.checker.events import CAS, FAIL, GET, INFO
 from paxoskv.checker.model import HIDDEN, State
 from paxoskv.checker.operations import Operation
 
 VALUE_SHOWN_MAX = 40
+ANSWERS_SHOWN_MAX = 5
+NS_PER_US = 1_000
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
 
 
 def value_text(value: State) -> str:
@@ -22,6 +28,14 @@ def value_text(value: State) -> str:
 def held_text(value: State) -> str:
     """Return the end of the sentence "the key ...": `held '1'`, `was absent`."""
     return "was absent" if value is None else f"held {value_text(value)}"
+
+
+def answers_text(values: Sequence[State]) -> str:
+    """Return a choice of values, there is at least one: `'1', '2' or absent`, `'1', '2', '3', '4', '5' or 3 others`."""
+    shown = [value_text(value) for value in values[:ANSWERS_SHOWN_MAX]]
+    if len(values) > len(shown):
+        shown.append(f"{len(values) - len(shown)} others")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
 
 
 def call_text(operation: Operation) -> str:
@@ -60,3 +74,23 @@ def sight_text(operation: Operation) -> str:
         return f"P{who} {'found the key' if seen is None else 'read'} {value_text(seen)} (line {operation.line})"
     found = "did not find" if operation.outcome == FAIL else "found"
     return f"The cas of p{who} {found} {'the key ' if seen is None else ''}{value_text(seen)} (line {operation.line})"
+
+
+def elapsed_text(time_ns: int, since_ns: int) -> str:
+    """Return the time since another one, in the unit that suits it: `0`, `12.5 us`, `3.200 ms`, `17.345 s`."""
+    elapsed_ns = time_ns - since_ns
+    if elapsed_ns < NS_PER_MS:
+        return f"{elapsed_ns / NS_PER_US:.1f} us" if elapsed_ns else "0"
+    if elapsed_ns < NS_PER_S:
+        return f"{elapsed_ns / NS_PER_MS:.3f} ms"
+    return f"{elapsed_ns / NS_PER_S:,.3f} s"
+
+
+def completion_text(operation: Operation, since_ns: int) -> str:
+    """Return when an operation completed, or its client gave up, after another time."""
+    return "never" if operation.completed_ns is None else elapsed_text(operation.completed_ns, since_ns)
+
+
+def number_text(number: int | None) -> str:
+    """Return a revision or a slot, nothing if there is none."""
+    return "" if number is None else str(number)

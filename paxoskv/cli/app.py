@@ -14,6 +14,7 @@ from paxoskv.cli.options import root_options
 COMMANDS = {
     "bench": "paxoskv.cli.bench",
     "cas": "paxoskv.cli.keys",
+    "check": "paxoskv.cli.check",
     "cluster": "paxoskv.cli.cluster",
     "delete": "paxoskv.cli.keys",
     "get": "paxoskv.cli.keys",
