@@ -67,6 +67,7 @@ class Proposals:
     async def drain(self) -> None:
         """Refuse new commands, and return when those accepted are answered."""
         self.closing = True
+        self._drained.clear()
         if not self.is_idle:
             await self._drained.wait()
 

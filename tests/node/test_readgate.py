@@ -1,0 +1,134 @@
+"""Linearizable reads: held until confirmed, shared within a turn, failed when nobody can confirm them (P23)."""
+
+from __future__ import annotations
+
+from paxoskv.net import protocol
+from paxoskv.node.answers import Waiter
+from paxoskv.node.readgate import ReadGate
+from paxoskv.paxos.messages import Heartbeat, ReadAsk
+from tests.node.kit import Answers, Lab
+
+
+class Desk:
+    """The read gate of node 1 of a lab. Every read is answered with the applied slot of its moment."""
+
+    def __init__(self, nodes: int, leader: int | None = 1) -> None:
+        self.lab = Lab(nodes)
+        self.gate = ReadGate(self.lab.engine, self.lab.call_soon)
+        self.lab.seat.listeners.append(self.gate)
+        self.answers = Answers()
+        if leader is not None:
+            self.lab.elect(leader)
+        self.lab.seat.take()
+
+    def read(self, *numbers: int) -> None:
+        """Ask for reads in this turn."""
+        for number in numbers:
+            self.gate.submit(self._serve, self.answers.waiter(number))
+
+    def _serve(self, waiter: Waiter) -> None:
+        waiter.sink.answer(waiter.number, protocol.OK, self.lab.engine.machine.applied_slot)
+
+    def sent(self, kind: type) -> int:
+        """Return how many messages of a kind were sent since the last call."""
+        return sum(event[0] == "send" and isinstance(event[2], kind) for event in self.lab.seat.take())
+
+
+def test_a_leader_answers_when_a_quorum_has_confirmed_it() -> None:
+    desk = Desk(3)
+    desk.read(1)
+    desk.lab.end_turn()
+    assert desk.answers.got == {}
+    desk.lab.settle()
+    assert desk.answers.statuses == {1: protocol.OK}
+
+
+def test_all_reads_of_a_turn_share_one_round() -> None:
+    desk = Desk(3)
+    desk.read(*range(1, 1001))
+    desk.lab.end_turn()
+    assert desk.sent(Heartbeat) == 2, "one to each of the two others"
+    desk.lab.settle()
+    assert len(desk.answers.got) == 1000
+
+
+def test_reads_that_come_during_a_round_share_the_next_one() -> None:
+    """The round under way began before they came, so it proves nothing for them."""
+    desk = Desk(3)
+    desk.read(1)
+    desk.lab.end_turn()
+    for number in (2, 3, 4):
+        desk.read(number)
+        desk.lab.end_turn()
+    assert desk.sent(Heartbeat) == 2
+    desk.lab.settle()
+    assert desk.sent(Heartbeat) == 2
+    assert len(desk.answers.got) == 4
+
+
+def test_a_follower_asks_the_leader_once_for_a_turn_and_answers_itself() -> None:
+    desk = Desk(3, leader=2)
+    desk.read(1, 2, 3)
+    desk.lab.end_turn()
+    assert desk.sent(ReadAsk) == 1
+    desk.lab.settle()
+    assert desk.answers.statuses == dict.fromkeys((1, 2, 3), protocol.OK)
+
+
+def test_a_follower_waits_until_it_has_applied_what_the_leader_knew() -> None:
+    desk = Desk(3, leader=2)
+    desk.lab.cut.add(1)
+    for _ in range(3):
+        desk.lab.seats[2].engine.propose(b"")
+        desk.lab.settle()
+    known = desk.lab.seats[2].engine.machine.applied_slot
+    desk.lab.cut.clear()
+    desk.read(1)
+    desk.lab.settle()
+    if not desk.answers.got:  # it still asks for the slots it missed
+        desk.lab.now_s += 0.3
+        desk.lab.seats[2].engine.on_timer()
+        desk.lab.settle()
+    assert desk.answers.got == {1: (protocol.OK, known)}
+
+
+def test_a_leader_without_its_quorum_answers_no_read() -> None:
+    desk = Desk(3)
+    desk.lab.cut |= {2, 3}
+    desk.read(1)
+    desk.lab.settle()
+    assert desk.answers.got == {}
+    desk.lab.now_s += 10
+    desk.lab.engine.on_timer()
+    assert desk.answers.statuses == {1: protocol.UNAVAILABLE}
+
+
+def test_without_a_leader_a_read_fails_at_once() -> None:
+    desk = Desk(3, leader=None)
+    desk.read(1)
+    desk.lab.end_turn()
+    assert desk.answers.statuses == {1: protocol.UNAVAILABLE}
+
+
+def test_a_read_that_follows_a_write_of_the_same_client_sees_it() -> None:
+    desk = Desk(1)
+    before = desk.lab.engine.machine.applied_slot
+    desk.lab.engine.propose(b"")
+    desk.lab.settle()
+    desk.read(1)
+    desk.lab.settle()
+    assert desk.answers.got == {1: (protocol.OK, before + 1)}
+
+
+def test_reads_asked_for_while_reads_are_served_get_their_turn() -> None:
+    """Serving may bring new reads of the same client at once."""
+    desk = Desk(1)
+
+    def serve_and_ask(waiter: Waiter) -> None:
+        waiter.sink.answer(waiter.number, protocol.OK)
+        if waiter.number < 5:
+            desk.gate.submit(serve_and_ask, desk.answers.waiter(waiter.number + 1))
+
+    desk.gate.submit(serve_and_ask, desk.answers.waiter(1))
+    desk.lab.settle()
+    assert set(desk.answers.got) == {1, 2, 3, 4, 5}
