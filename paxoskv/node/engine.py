@@ -7,7 +7,7 @@ waits for their ticket, everything else leaves at once, so heartbeats and reads 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from paxoskv.kv.machine import Machine
@@ -98,6 +98,10 @@ class Engine:
     def on_timer(self) -> None:
         """A few milliseconds have passed."""
         self._carry_out(self.replica.on_timer(self._clock()))
+
+    def on_damaged(self, slots: Collection[Slot]) -> None:
+        """The journal found these records damaged (P5)."""
+        self._carry_out(self.replica.on_damaged(slots, self._clock()))
 
     def on_peer_gone(self, peer: NodeId) -> None:
         """The process of a peer does not exist any more."""

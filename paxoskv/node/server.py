@@ -18,6 +18,7 @@ from paxoskv.node.coordinator import Coordinator
 from paxoskv.node.engine import Engine
 from paxoskv.node.exits import USAGE, NodeFailure, as_failure
 from paxoskv.node.forwards import Forwards
+from paxoskv.node.health import SLOTS_SHOWN, Health
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.lagging import Laggards
 from paxoskv.node.mesh import Inbound, Mesh
@@ -31,9 +32,10 @@ from paxoskv.paxos.ballot import Ballot
 from paxoskv.paxos.log import Log
 from paxoskv.paxos.replica import Replica, Settings
 from paxoskv.paxos.timing import Timing
-from paxoskv.storage.errors import StorageError
+from paxoskv.storage.errors import JournalCorrupt, StorageError
 from paxoskv.storage.journal import Journal
 from paxoskv.storage.lockfile import DirectoryLock
+from paxoskv.storage.records import PeerRecord
 from paxoskv.storage.writer import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -89,18 +91,23 @@ class Node:
     ) -> None:
         self._config = config
         self._supervisor = supervisor
+
+        async def remember(node: int, incarnation: str) -> None:
+            await journal.save_peers({node: PeerRecord(incarnation, seq=0)})
+
         introductions = Introductions(
             journal.identity,
             config.cluster,
             config.advertise_client,
-            journal.peers,
-            journal.save_peer,
+            {node: peer.incarnation for node, peer in journal.peers.items()},
+            remember,
             supervisor.fail,
         )
         self._mesh = mesh = Mesh(introductions, supervisor)
         self._replica = replica
         laggards = Laggards(journal, replica, mesh.send, supervisor)
         self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
+        laggards.connect(engine)
         self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)))
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
@@ -165,8 +172,7 @@ class Node:
 
     def _status(self, journal: Journal) -> Status:
         gauges = {
-            "healthy": lambda: self._writer.stalled is None,
-            "error": lambda: self._writer.stalled,
+            **Health(self._replica, self._writer).gauges(),
             "keys": lambda: self._engine.machine.keys,
             "sessions": lambda: self._engine.machine.sessions,
             "clients": lambda: len(self._clients),
@@ -184,7 +190,9 @@ def replica_arguments(config: NodeConfig, journal: Journal) -> tuple[Settings, L
     recovered = journal.recovered
     timing = Timing(config.heartbeat_s, config.election_timeout_s, config.election_jitter_s)
     settings = Settings(config.node, config.quorums, timing, config.window)
-    slots = Log(recovered.commit_slot, recovered.open_votes, recovered.faulty, recovered.compacted_slot)
+    slots = Log(
+        recovered.commit_slot, recovered.open_votes, recovered.faulty, recovered.compacted_slot, recovered.known_slot
+    )
     return settings, slots, recovered.promised
 
 
@@ -194,11 +202,21 @@ async def replay(journal: Journal, machine: Machine) -> None:
         for slot, vote in votes:
             machine.apply(slot, vote.value)
     log.info("replayed", extra={"slots": machine.applied_slot, "keys": machine.keys})
+    if journal.recovered.faulty:
+        log.error("records of the journal are damaged", extra={"slots": journal.recovered.faulty[:SLOTS_SHOWN]})
 
 
 async def _open_journal(config: NodeConfig) -> Journal:
     opener = Journal.create if config.bootstrap else Journal.open
-    return await opener(config.directory, config.cluster_id, config.node)
+    journal = await opener(config.directory, config.cluster_id, config.node)
+    found = journal.recovered
+    if len(config.cluster) == 1 and found.commit_slot < found.known_slot:
+        await journal.close()
+        raise JournalCorrupt(
+            f"the chosen value in slot {found.faulty[0]} is damaged or lost, and this node has no peer that could tell "
+            f"it. Put a backup of {config.directory} in its place"
+        )
+    return journal
 
 
 def _bind(address: str, whom: str) -> socket.socket:

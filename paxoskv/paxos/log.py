@@ -59,6 +59,11 @@ class Log:
         """The highest slot that anything is known of."""
         return max(self.known_slot, max(self.votes, default=0), max(self.faulty, default=0))
 
+    @property
+    def is_repairing(self) -> bool:
+        """Whether slots that are known to be chosen cannot be handed out yet, for damage to the journal."""
+        return self.commit_slot < self.known_slot
+
     def has_room(self, slot: Slot) -> bool:
         """Whether a vote in `slot` may be kept: near enough, and open votes do not fill their memory yet.
 

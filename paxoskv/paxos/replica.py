@@ -190,12 +190,15 @@ class Replica:
         return self._leader.next_slot - 1, self._finish(now, out)
 
     def read(self, token: int, now: float) -> Effects:
-        """Ask for a linearizable read; the token comes back in `reads_ready` or `reads_failed`."""
+        """Ask for a linearizable read; the token comes back in `reads_ready` or `reads_failed`.
+
+        A node that repairs its journal cannot say when it will have caught up: others serve meanwhile.
+        """
         out = Effects()
         if self._leader_reads:
             self._leader_reads.add(token)
             self._serve_reads(now, out)
-        elif self._election.leader is not None:
+        elif self._election.leader is not None and not self.log.is_repairing:
             self._follower_reads.add(token)
             self._follower_reads.ask(self._election.leader, now, out)
         else:

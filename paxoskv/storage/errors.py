@@ -1,7 +1,8 @@
 """What can go wrong with a data directory, typed by what the operator must do about it.
 
 Starting is refused by NotBootstrapped, WrongIdentity, UnknownFormat, JournalCorrupt (the node must not vote),
-DirectoryInUse and DirectoryUnusable (nothing is lost: correct the circumstances). JournalFailed ends a running node.
+DirectoryInUse and DirectoryUnusable (nothing is lost: correct the circumstances). JournalFailed ends a running node;
+DiskFull is waited out, and VoteDamaged repaired from the peers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ class UnknownFormat(StorageError):
 
 class JournalCorrupt(StorageError):
     """The journal lost or changed something this node has said; it must not vote again (P3, P5)."""
+
+
+class VoteDamaged(StorageError):
+    """The row of a chosen slot, sound at the start, cannot be read: it is to be written anew (P5).
+
+    slot: the one whose row is damaged or missing.
+    """
+
+    def __init__(self, message: str, slot: int) -> None:
+        super().__init__(message)
+        self.slot = slot
 
 
 class JournalFailed(StorageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from paxoskv.paxos.effects import SavePromise, SaveVote, Write
 from paxoskv.storage.birth import bear
 from paxoskv.storage.connection import Connection, translated_os
 from paxoskv.storage.directory import make_directory
-from paxoskv.storage.errors import DiskFull, JournalCorrupt, JournalFailed
+from paxoskv.storage.errors import DiskFull, JournalCorrupt, JournalFailed, VoteDamaged
 from paxoskv.storage.identity import Identity, check_identity, decode_identity
 from paxoskv.storage.precheck import (
     JOURNAL_NAME,
@@ -25,8 +25,8 @@ from paxoskv.storage.precheck import (
     unmark_open,
 )
 from paxoskv.storage.records import (
-    VOTE_COLUMN_COUNT,
     VOTE_COLUMNS,
+    PeerRecord,
     PromiseRecord,
     Seal,
     VoteRecord,
@@ -34,8 +34,9 @@ from paxoskv.storage.records import (
     encode_promise,
     encode_vote,
 )
-from paxoskv.storage.recovery import CHUNK_BYTES_MAX, Reader, Recovered
-from paxoskv.storage.schema import SAVE_META, TABLES
+from paxoskv.storage.recovery import CHUNK_BYTES_MAX, Reader
+from paxoskv.storage.scan import Recovered
+from paxoskv.storage.schema import PEER_COLUMNS, SAVE_META, TABLES
 
 STATEMENT_ROWS_MAX = 1024
 """Votes of one transaction: 8,192 variables, far below SQLite's limit of 32,766."""
@@ -52,13 +53,19 @@ class Journal:
 
     identity:          whose journal it is.
     recovered:         what it held when it was opened.
-    seq:               the durable sequence number, +1 per transaction (P4).
-    commit_slot:       the durable one: up to it every vote in the journal is the chosen one.
+    seq:               the durable sequence number, +1 per transaction of promises or votes (P4).
+    commit_slot:       the durable one: up to it every vote in the journal is the chosen one. After a start that found
+                       a chosen vote damaged it begins below that one, at `recovered.commit_slot`.
     unsettled_bytes:   about how much of the write-ahead log is not in the database yet; `checkpoint` moves it.
     """
 
     def __init__(
-        self, directory: Path, identity: Identity, connection: Connection, recovered: Recovered, peers: dict[int, str]
+        self,
+        directory: Path,
+        identity: Identity,
+        connection: Connection,
+        recovered: Recovered,
+        peers: dict[int, PeerRecord],
     ) -> None:
         self.identity = identity
         self.recovered = recovered
@@ -147,23 +154,27 @@ class Journal:
         ballots = [write.ballot if isinstance(write, SavePromise) else write.vote.ballot for write in writes]
         highest = max(ballots, default=self._promised)
         if highest > self._promised:
-            await self._save_promise(highest)
+            await self._save_promise(highest, self.seq + 1)
         for chunk in _chunks(votes):
             await self._save_votes(chunk)
 
     async def prove(self) -> None:
-        """Write something that changes nothing: does the disk take it? Raises: StorageError, as `write`."""
-        await self._save_promise(self._promised)
+        """Write something that changes nothing: does the disk take it? Raises: StorageError, as `write`.
+
+        The sequence number stays: were it to grow with every start, enough starts would hide a rollback (P4).
+        """
+        await self._save_promise(self._promised, self.seq)
         await self.checkpoint()
 
-    async def save_peer(self, node: int, incarnation: str) -> None:
-        """Remember the incarnation of a peer; durable when this returns. Raises: StorageError, as `write`."""
-        known = self._peers.get(node, incarnation)
-        assert known == incarnation, f"node {node} is known as {known}, not {incarnation}"
-        await self._connection.query(
-            "INSERT OR REPLACE INTO peers VALUES (?, ?, ?)", encode_peer(self._seal, node, incarnation)
-        )
-        self._peers[node] = incarnation
+    async def save_peers(self, peers: Mapping[int, PeerRecord]) -> None:
+        """Remember what is known of some peers; durable when this returns. Raises: StorageError, as `write`."""
+        for node, peer in peers.items():
+            known = self._peers.get(node, peer)
+            assert known.incarnation == peer.incarnation, f"node {node} is known as {known.incarnation}, not {peer}"
+            assert known.seq <= peer.seq, f"node {node} had announced {known.seq}, not {peer.seq}"
+        columns = [column for node, peer in peers.items() for column in encode_peer(self._seal, node, peer)]
+        await self._connection.query(_insert("peers", PEER_COLUMNS, len(peers)), columns)
+        self._peers.update(peers)
 
     async def checkpoint(self) -> None:
         """Move the write-ahead log into the database, so that it is used from its beginning again (P8).
@@ -178,14 +189,15 @@ class Journal:
     # Reading
 
     @property
-    def peers(self) -> dict[int, str]:
-        """Node -> incarnation of every peer met so far (P3); a copy."""
+    def peers(self) -> dict[int, PeerRecord]:
+        """What is durably known of every peer met so far (P3, P4); a copy."""
         return dict(self._peers)
 
     async def replay(self, from_slot: Slot, to_slot: Slot) -> AsyncIterator[list[tuple[Slot, Vote]]]:
         """Yield the chosen votes of from..to in order, verified, in pieces of about 1 MiB.
 
-        Raises: JournalCorrupt, naming the slot; also if a slot was compacted, so that nothing is skipped in silence.
+        Raises: JournalCorrupt if a slot was compacted, so that nothing is skipped in silence; JournalFailed, if a row
+        cannot be read that could be a moment ago.
         """
         compacted = self.recovered.compacted_slot
         if from_slot <= compacted:
@@ -195,7 +207,10 @@ class Journal:
             )
         assert to_slot <= self.commit_slot, f"slot {to_slot} is above the durable commit slot {self.commit_slot}"
         while from_slot <= to_slot:
-            votes = await self._reader.chosen(from_slot, to_slot, CHUNK_BYTES_MAX)
+            try:
+                votes = await self._reader.chosen(from_slot, to_slot, CHUNK_BYTES_MAX)
+            except VoteDamaged as error:
+                raise JournalFailed(f"{error}, which it did not when the journal was opened: check the disk") from error
             yield votes
             from_slot = votes[-1][0] + 1
 
@@ -203,10 +218,11 @@ class Journal:
         """Return chosen votes from `from_slot` on, contiguous and verified: what fits in `bytes_max`, one at least.
 
         Empty if the slots are above the durable commit slot: there the journal may still hold a vote that was not
-        chosen. One load at a time, so that the writer never waits for more than one. Raises: StorageError.
+        chosen. One load at a time, so that the writer never waits for more than one.
+        Raises: VoteDamaged, if the first row is; StorageError.
         """
         assert from_slot > self.recovered.compacted_slot, f"slot {from_slot} was compacted"
-        to_slot = min(to_slot, self.commit_slot)
+        to_slot = min(to_slot, max(self.commit_slot, self.recovered.known_slot))
         if from_slot > to_slot:
             return []
         async with self._loading:
@@ -232,8 +248,7 @@ class Journal:
         except DiskFull as error:
             log.warning("starting on a full disk", extra={"reason": str(error)})
 
-    async def _save_promise(self, ballot: Ballot) -> None:
-        seq = self.seq + 1
+    async def _save_promise(self, ballot: Ballot, seq: int) -> None:
         await self._connection.query(SAVE_META, ("promise", *encode_promise(self._seal, PromiseRecord(ballot, seq))))
         self._promised = ballot
         self._settle_later(seq, 0)
@@ -247,7 +262,7 @@ class Journal:
             for slot, save in latest.items()
             for column in encode_vote(self._seal, VoteRecord(slot, save.vote, save.commit_slot, seq))
         ]
-        await self._connection.query(_insert(len(latest)), columns)
+        await self._connection.query(_insert("votes", VOTE_COLUMNS, len(latest)), columns)
         self.commit_slot = max(self.commit_slot, max(save.commit_slot for save in votes))
         self._settle_later(seq, sum(len(save.vote.value) for save in votes))
 
@@ -272,7 +287,7 @@ def _chunks(votes: Sequence[SaveVote]) -> Iterator[Sequence[SaveVote]]:
 
 
 @lru_cache(maxsize=64)
-def _insert(rows: int) -> str:
+def _insert(table: str, columns: str, rows: int) -> str:
     """The statement for a number of rows; the same string again finds SQLite's prepared one."""
-    placeholders = f"({', '.join('?' * VOTE_COLUMN_COUNT)})"
-    return f"INSERT OR REPLACE INTO votes({VOTE_COLUMNS}) VALUES {', '.join([placeholders] * rows)}"
+    placeholders = f"({', '.join('?' for _ in columns.split(','))})"
+    return f"INSERT OR REPLACE INTO {table}({columns}) VALUES {', '.join([placeholders] * rows)}"

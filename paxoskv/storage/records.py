@@ -17,6 +17,7 @@ CHECKSUM_BYTES = 8
 _VOTE_HEADER = struct.Struct(">5q")
 _PROMISE = struct.Struct(">3q")
 _COMPACTION = struct.Struct(">2q")
+_PEER = struct.Struct(">2q")
 
 Row = tuple[Any, ...]
 """Columns as they come from SQLite: nothing about them is known before they are checked."""
@@ -67,6 +68,13 @@ class CompactionRecord(NamedTuple):
     seq: int
 
 
+class PeerRecord(NamedTuple):
+    """What is known of a peer: its incarnation, and the highest sequence number that one was seen to announce (P4)."""
+
+    incarnation: str
+    seq: int
+
+
 VOTE_COLUMNS = "slot, slot_copy, round, node, commit_slot, seq, checksum, value"
 VOTE_COLUMN_COUNT = 8
 
@@ -98,6 +106,12 @@ def damaged_slot(row: Row) -> Slot | None:
     return slot if type(slot) is int and slot > 0 and slot == slot_copy else None
 
 
+def claimed_seq(row: Row) -> int:
+    """Return the sequence number in a damaged row, unchecked; 0 if there is none."""
+    seq = row[5]
+    return seq if type(seq) is int and seq > 0 else 0
+
+
 def encode_promise(seal: Seal, record: PromiseRecord) -> Row:
     """Return (payload, checksum)."""
     payload = _PROMISE.pack(record.ballot.round, record.ballot.node, record.seq)
@@ -127,20 +141,20 @@ def decode_compaction(seal: Seal, row: Row) -> CompactionRecord | None:
     return CompactionRecord(*_COMPACTION.unpack(payload))
 
 
-def encode_peer(seal: Seal, node: int, incarnation: str) -> Row:
-    """Return (node, incarnation, checksum)."""
-    text = incarnation.encode()
-    return node, text, seal.checksum(b"peer", node.to_bytes(8, "big"), text)
+def encode_peer(seal: Seal, node: int, peer: PeerRecord) -> Row:
+    """Return (node, incarnation, seq, checksum)."""
+    text = peer.incarnation.encode()
+    return node, text, peer.seq, seal.checksum(b"peer", _PEER.pack(node, peer.seq), text)
 
 
-def decode_peer(seal: Seal, row: Row) -> tuple[int, str] | None:
-    """Return (node, incarnation), None if the row is damaged."""
-    node, text, checksum = row
-    if type(node) is not int or node < 0 or type(text) is not bytes:
+def decode_peer(seal: Seal, row: Row) -> tuple[int, PeerRecord] | None:
+    """Return the node and what is known of it, None if the row is damaged."""
+    node, text, seq, checksum = row
+    if type(node) is not int or type(text) is not bytes or type(seq) is not int:
         return None
-    if checksum != seal.checksum(b"peer", node.to_bytes(8, "big"), text):
+    if checksum != seal.checksum(b"peer", _PEER.pack(node, seq), text):
         return None
-    return node, text.decode()
+    return node, PeerRecord(text.decode(), seq)
 
 
 def checked_payload(seal: Seal, kind: bytes, row: Row) -> bytes | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 META = "CREATE TABLE meta(name TEXT PRIMARY KEY, payload BLOB, checksum INTEGER) WITHOUT ROWID"
 """Rows `identity`, `promise` and `compaction`, all there from birth."""
 
-PEERS = "CREATE TABLE peers(node INTEGER PRIMARY KEY, incarnation BLOB, checksum INTEGER)"
+PEERS = "CREATE TABLE peers(node INTEGER PRIMARY KEY, incarnation BLOB, seq INTEGER, checksum INTEGER)"
+"""`seq`: the highest sequence number of that incarnation that was seen; written at a low rate (P4)."""
 
 VOTES = (
     "CREATE TABLE votes(slot INTEGER PRIMARY KEY, slot_copy INTEGER, round INTEGER, node INTEGER, "
@@ -14,5 +15,7 @@ VOTES = (
 """`commit_slot` and `seq` ride in every row, so that one statement is one transaction and one hop to the thread."""
 
 TABLES = (META, PEERS, VOTES)
+
+PEER_COLUMNS = "node, incarnation, seq, checksum"
 
 SAVE_META = "INSERT OR REPLACE INTO meta(name, payload, checksum) VALUES (?, ?, ?)"

@@ -1,4 +1,4 @@
-"""A damaged record is faulty, never absent; where it was chosen the journal is refused (P5, R12)."""
+"""A damaged or lost record is faulty, never absent, whether it was open or chosen (P5, R12)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from paxoskv.paxos.ballot import Slot, Vote
 from paxoskv.paxos.effects import SavePromise
-from paxoskv.storage.errors import JournalCorrupt
+from paxoskv.storage.errors import JournalCorrupt, JournalFailed, VoteDamaged
 from paxoskv.storage.journal import Journal
-from paxoskv.storage.recovery import Recovered
+from paxoskv.storage.records import PeerRecord
+from paxoskv.storage.scan import Recovered
 from tests.storage.kit import B1, B2, CLUSTER, NODE, opened, replayed, tamper, vote, written
 
 COLUMNS = ("slot_copy", "round", "node", "commit_slot", "seq", "checksum")
@@ -25,7 +26,7 @@ async def directory(tmp_path: Path) -> Path:
         tmp_path, SavePromise(B1), *(vote(slot, b"v%d" % slot, commit_slot=min(slot, 4) - 1) for slot in range(1, 7))
     )
     async with opened(tmp_path) as journal:
-        await journal.save_peer(2, "aa")
+        await journal.save_peers({2: PeerRecord("aa", 1)})
     return tmp_path
 
 
@@ -40,10 +41,31 @@ async def test_a_damaged_open_vote_is_reported_as_faulty(directory: Path, change
 
 
 @pytest.mark.parametrize("change", ["value = x'00'", *(f"{c} = {c} + 1" for c in COLUMNS if c != "slot_copy")])
-async def test_a_damaged_chosen_vote_is_refused(directory: Path, change: str) -> None:
+async def test_after_a_damaged_chosen_vote_the_prefix_before_it_is_left(directory: Path, change: str) -> None:
     tamper(directory, f"UPDATE votes SET {change} WHERE slot = 2")
-    with pytest.raises(JournalCorrupt, match=r"slot 2 fails its checksum.*replace it by a new one"):
-        await Journal.open(directory, CLUSTER, NODE)
+    async with opened(directory) as journal:
+        found = journal.recovered
+        assert (found.commit_slot, found.known_slot, found.faulty) == (1, 3, (2,))
+        assert sorted(found.open_votes) == [4, 5, 6]
+        assert [slot for slot, _ in await replayed(journal)] == [1]
+        with pytest.raises(VoteDamaged, match="slot 2 fails its checksum"):
+            await journal.load(2, 2, 1 << 20)
+        assert [slot for slot, _ in await journal.load(3, 9, 1 << 20)] == [3], "what is known to be chosen is readable"
+
+
+async def test_a_chosen_vote_that_was_written_anew_is_whole_again(directory: Path) -> None:
+    tamper(directory, "UPDATE votes SET value = x'00' WHERE slot = 2")
+    await written(directory, vote(2, b"v2", B2))
+    async with opened(directory) as journal:
+        assert (journal.recovered.commit_slot, journal.recovered.known_slot, journal.recovered.faulty) == (3, 3, ())
+        assert await replayed(journal) == [(1, Vote(B1, b"v1")), (2, Vote(B2, b"v2")), (3, Vote(B1, b"v3"))]
+
+
+async def test_a_record_written_anew_may_claim_more_than_its_own_slot(directory: Path) -> None:
+    """Damage found at run time: the row of slot 1 comes back with the commit slot of today."""
+    await written(directory, vote(1, b"v1", commit_slot=5))
+    async with opened(directory) as journal:
+        assert (journal.recovered.commit_slot, sorted(journal.recovered.open_votes)) == (5, [6])
 
 
 async def test_the_damaged_highest_slot_is_still_known(directory: Path) -> None:
@@ -53,16 +75,20 @@ async def test_the_damaged_highest_slot_is_still_known(directory: Path) -> None:
         assert journal.recovered.highest_slot == 6
 
 
-async def test_a_missing_chosen_vote_is_refused(directory: Path) -> None:
+async def test_a_missing_chosen_vote_is_faulty(directory: Path) -> None:
     tamper(directory, "DELETE FROM votes WHERE slot = 2")
-    with pytest.raises(JournalCorrupt, match="chosen value in slot 2 is missing"):
-        await Journal.open(directory, CLUSTER, NODE)
+    async with opened(directory) as journal:
+        assert (journal.recovered.commit_slot, journal.recovered.faulty) == (1, (2,))
+        with pytest.raises(VoteDamaged, match="slot 2 is missing"):
+            await journal.load(2, 2, 1 << 20)
 
 
-async def test_the_last_chosen_vote_is_missed_too(directory: Path) -> None:
+async def test_what_vanished_together_with_a_chosen_vote_is_faulty_too(directory: Path) -> None:
+    """Slots 4 and 5 are open: alone, they would pass for slots without a vote. But whatever took 3 took them too."""
     tamper(directory, "DELETE FROM votes WHERE slot IN (3, 4, 5)")
-    with pytest.raises(JournalCorrupt, match="chosen value in slot 3 is missing"):
-        await Journal.open(directory, CLUSTER, NODE)
+    async with opened(directory) as journal:
+        found = journal.recovered
+        assert (found.commit_slot, found.known_slot, found.faulty, sorted(found.open_votes)) == (2, 3, (3, 4, 5), [6])
 
 
 @pytest.mark.parametrize("change", ["slot = 99", "slot = -5", "slot_copy = 99"])
@@ -101,13 +127,15 @@ async def test_damage_that_comes_later_is_found_when_it_is_read(directory: Path)
     """Every read that consensus relies on verifies again."""
     async with opened(directory) as journal:
         await journal._connection.query("UPDATE votes SET value = x'00' WHERE slot = 2")
-        with pytest.raises(JournalCorrupt, match="slot 2 fails its checksum"):
-            await journal.load(1, 3, 1 << 20)
-        with pytest.raises(JournalCorrupt, match="slot 2 fails its checksum"):
+        assert [slot for slot, _ in await journal.load(1, 3, 1 << 20)] == [1]
+        with pytest.raises(VoteDamaged, match="slot 2 fails its checksum") as damage:
+            await journal.load(2, 3, 1 << 20)
+        assert damage.value.slot == 2
+        with pytest.raises(JournalFailed, match=r"slot 2 fails its checksum, which it did not.*check the disk"):
             await replayed(journal)
         await journal._connection.query("DELETE FROM votes WHERE slot = 2")
         assert [slot for slot, _ in await journal.load(1, 3, 1 << 20)] == [1]
-        with pytest.raises(JournalCorrupt, match="slot 2 is missing"):
+        with pytest.raises(VoteDamaged, match="slot 2 is missing"):
             await journal.load(2, 3, 1 << 20)
 
 
@@ -117,7 +145,7 @@ async def test_no_flipped_byte_of_the_file_goes_unnoticed(tmp_path: Path, seed: 
     rng = random.Random(seed)
     await written(tmp_path, SavePromise(B2), *(vote(s, b"value %d" % s * 40, B2, min(s, 12) - 1) for s in range(1, 25)))
     async with opened(tmp_path) as journal:
-        await journal.save_peer(2, "aa")
+        await journal.save_peers({2: PeerRecord("aa", 1)})
     path = tmp_path / "journal.db"
     clean = path.read_bytes()
     outcomes = {"refused": 0, "faulty": 0, "harmless": 0}
@@ -142,7 +170,7 @@ async def _judge(directory: Path, expected: Recovered, chosen: list[tuple[Slot, 
         found = journal.recovered
         assert found.promised == expected.promised, f"byte {at}: the promise changed"
         assert set(found.open_votes.items()) <= {*expected.open_votes.items(), *chosen}, f"byte {at}: a vote changed"
-        known = {*range(1, found.commit_slot + 1), *found.open_votes, *found.faulty}
+        known = {*range(1, found.known_slot + 1), *found.open_votes, *found.faulty}
         assert known == set(range(1, expected.highest_slot + 1)), f"byte {at}: a vote was forgotten"
         assert await replayed(journal) == chosen[: found.commit_slot], f"byte {at}: a chosen value changed"
         return "faulty" if found.faulty else "harmless"

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from paxoskv.paxos.ballot import Ballot, Vote
 from paxoskv.storage.records import (
     CompactionRecord,
+    PeerRecord,
     PromiseRecord,
     Seal,
     VoteRecord,
+    claimed_seq,
     damaged_slot,
     decode_compaction,
     decode_peer,
@@ -69,7 +71,15 @@ def test_rows_of_another_cluster_or_kind_do_not_pass() -> None:
 
 
 def test_a_peer_comes_back_unless_damaged() -> None:
-    node, text, checksum = encode_peer(SEAL, 2, "abc")
-    assert decode_peer(SEAL, (node, text, checksum)) == (2, "abc")
-    for row in ((3, text, checksum), (node, b"abd", checksum), (node, text, checksum + 1), (None, text, checksum)):
-        assert decode_peer(SEAL, row) is None
+    row = encode_peer(SEAL, 2, PeerRecord("abc", 9))
+    assert decode_peer(SEAL, row) == (2, PeerRecord("abc", 9))
+    for column, wrong in enumerate((3, b"abd", 8, row[3] + 1)):
+        for value in (wrong, None, b"", 1.5):
+            assert decode_peer(SEAL, (*row[:column], value, *row[column + 1 :])) is None
+
+
+def test_a_damaged_row_claims_a_sequence_number_if_it_has_one() -> None:
+    row = encode_vote(SEAL, RECORD)
+    assert claimed_seq(row) == 99
+    for wrong in (None, -1, 1.5, b"99"):
+        assert claimed_seq((*row[:5], wrong, *row[6:])) == 0

@@ -7,7 +7,7 @@ import pytest
 from paxoskv.paxos import log
 from paxoskv.paxos.ballot import NOOP
 from paxoskv.paxos.effects import SaveVote
-from paxoskv.paxos.messages import Accept, Accepted, CatchUp, Learn, Prepare, Promise
+from paxoskv.paxos.messages import Accept, Accepted, CatchUp, Heartbeat, Learn, Prepare, Promise
 from paxoskv.paxos.replica import Role
 from tests.paxos.world import Cluster
 
@@ -52,6 +52,24 @@ def test_a_damaged_chosen_record_is_fetched_and_the_rest_read_from_the_journal()
     assert all(first >= 8 for first, _ in asked[1:])
     assert_repaired(c, 3)
     assert c.replica(3).log.mended == 2
+
+
+def test_a_repairing_node_leaves_reads_to_others() -> None:
+    """They would wait for as long as the repair takes."""
+    c = Cluster()
+    written(c)
+    damage(c, 3, 4)
+    c.now += 0.05
+    c.run_timers()
+    for packet in c.take(Heartbeat, frm=1, to=3):
+        c.hand(packet)
+    token = c.read(3)
+    assert c.replica(3).leader == 1
+    assert c.reads_done == {token: "failed"}
+    c.tick(0.5)
+    token = c.read(3)
+    c.tick(0.1)
+    assert c.reads_done[token] == "ready"
 
 
 def test_everything_damaged_is_learned_anew() -> None:
