@@ -141,7 +141,8 @@ class Navigator:
     def _candidates(self) -> list[Endpoint]:
         """Return where to try, in order: the leader last heard of, the listed nodes after the one just left.
 
-        Nodes that failed when last tried come after the others, and the one just left comes last.
+        Nodes that failed when last tried come after the others, and the one just left comes last of all: it takes
+        every connection, so that a node which can do nothing else would hold us for ever.
         """
         last = self._last
         known = list(self._endpoints)
@@ -152,4 +153,4 @@ class Navigator:
             known = known[at:] + known[:at]
         if last.leader_endpoint is not None and last.leader_endpoint != last.endpoint:
             known.insert(0, last.leader_endpoint)
-        return sorted(dict.fromkeys(known), key=self._problems.__contains__)
+        return sorted(dict.fromkeys(known), key=lambda one: (one == last.endpoint, one in self._problems))

@@ -126,6 +126,22 @@ async def test_node_without_a_quorum_is_left_for_another(trio: list[FakeNode]) -
     assert other.received("put")
 
 
+async def test_node_without_a_quorum_is_left_even_for_nodes_that_were_down_before(trio: list[FakeNode]) -> None:
+    """Found by the simulator: a node that was cut off, but reachable, kept its clients from all the others."""
+    cut_off, *others = trio
+    for other in others:
+        await other.stop()
+        cut_off.point_to(other)
+    async with client.connect([*endpoints(others), cut_off.endpoint]) as kv:
+        for other in others:
+            await other.start()
+            other.point_to(others[0])
+        cut_off.point_to(cut_off)
+        cut_off.always["put"] = cut_off.always["open"] = refuse(protocol.UNAVAILABLE)
+        await kv.put("k", "v")
+    assert others[0].received("put")
+
+
 async def test_node_that_shuts_down_is_left_at_once(trio: list[FakeNode]) -> None:
     leaving, other, _ = trio
     async with client.connect(endpoints(trio)) as kv:
