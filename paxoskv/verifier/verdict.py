@@ -1,0 +1,120 @@
+"""Judges the evidence of a run, by several means that know nothing of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from paxoskv.checker import Operation, judge
+from paxoskv.checker import Verdict as HistoryVerdict
+from paxoskv.verifier.evidence import Counter, Evidence, Final
+from paxoskv.verifier.workload import counter_number
+
+CHANGES = ("put", "cas")
+"""What gives a key a value that nobody else gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a run has shown.
+
+    history: the checker's judgement. lost_writes, phantoms, wrong_counters: one line in words for each.
+    digests_equal: None if the nodes never stood at the same slot.
+    """
+
+    history: HistoryVerdict
+    lost_writes: tuple[str, ...]
+    phantoms: tuple[str, ...]
+    wrong_counters: tuple[str, ...]
+    agreed: bool
+    digests_equal: bool
+    surprises: tuple[str, ...]
+
+    @property
+    def linearizable(self) -> bool | None:
+        """Whether one order explains every reply; None if that is undecided, which no run may be."""
+        return self.history.acceptable
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing at all is wrong."""
+        return (
+            self.linearizable is True
+            and self.agreed
+            and self.digests_equal
+            and not (self.lost_writes or self.phantoms or self.wrong_counters or self.surprises)
+        )
+
+    def complaints(self) -> list[str]:
+        """Return everything that is wrong, in words, the gravest first."""
+        found = [f"lost: {line}" for line in self.lost_writes]
+        if self.linearizable is not True:
+            found.append(
+                "the history is not linearizable" if self.linearizable is False else "the history is undecided"
+            )
+        found += [f"out of nowhere: {line}" for line in self.phantoms]
+        found += [f"counter: {line}" for line in self.wrong_counters]
+        if not self.digests_equal:
+            found.append("the nodes do not hold the same")
+        if not self.agreed:
+            found.append("the nodes did not come to the same slot after everything was healed")
+        return found + [f"surprise: {line}" for line in self.surprises]
+
+
+def judge_run(evidence: Evidence) -> Verdict:
+    """Judge a run."""
+    by_key: dict[bytes, list[Operation]] = {}
+    for operation in evidence.operations:
+        by_key.setdefault(operation.key, []).append(operation)
+    states = [state for state in evidence.states.values() if state is not None]
+    return Verdict(
+        history=judge(evidence.operations),
+        lost_writes=tuple(_lost(by_key, evidence.finals)),
+        phantoms=tuple(_phantoms(by_key)),
+        wrong_counters=tuple(_wrong_counters(evidence.counters, evidence.finals)),
+        agreed=evidence.agreed,
+        digests_equal=len(set(states)) == 1 and not evidence.disagreements,
+        surprises=(*evidence.surprises, *evidence.disagreements),
+    )
+
+
+def _lost(by_key: Mapping[bytes, Sequence[Operation]], finals: Mapping[bytes, Final]) -> Iterator[str]:
+    """Yield acknowledged writes that are neither there in the end nor overwritten by a later change."""
+    for key, operations in by_key.items():
+        final = finals.get(key)
+        if final is None:
+            yield f"{key.decode()}: could not be read in the end"
+            continue
+        if final.value is None and any(op.f == "delete" and op.outcome != "fail" for op in operations):
+            continue  # which write a delete of unknown place has removed is for the checker to find out
+        for op in operations:
+            if op.f in CHANGES and op.outcome == "ok" and op.revision is not None and op.revision > final.modified:
+                written = f"{op.f} of {_new(op)!r} at revision {op.revision}"
+                yield f"{key.decode()}: {written}; in the end its last change is of revision {final.modified}"
+
+
+def _phantoms(by_key: Mapping[bytes, Sequence[Operation]]) -> Iterator[str]:
+    """Yield reads of values that nobody had begun to write, or whose write surely did not happen."""
+    for key, operations in by_key.items():
+        begun = {_new(op): op.began for op in operations if op.f in CHANGES and op.outcome != "fail"}
+        for op in operations:
+            if op.result is None or op.ended is None:
+                continue
+            if begun.get(op.result, op.ended) >= op.ended:
+                yield f"{key.decode()}: {op.result!r} was read, which nobody had written"
+
+
+def _wrong_counters(counters: Mapping[bytes, Counter], finals: Mapping[bytes, Final]) -> Iterator[str]:
+    """Yield counters that stand elsewhere than the additions allow."""
+    for key, counter in counters.items():
+        if key in finals and not 0 <= counter_number(finals[key].value) - counter.added <= counter.perhaps_added:
+            yield (
+                f"{key.decode()} stands at {counter_number(finals[key].value)} after {counter.added} acknowledged "
+                f"additions and {counter.perhaps_added} of unknown outcome"
+            )
+
+
+def _new(operation: Operation) -> bytes | None:
+    """Return the value that an operation of CHANGES gives."""
+    value = operation.value
+    return value[1] if isinstance(value, tuple) else value
