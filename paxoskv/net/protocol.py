@@ -63,6 +63,9 @@ GOODBYE = 101
 
 _ARRAY_ITEMS_MAX = 1 << 16
 
+REQUEST_ITEMS_MAX = 16
+"""Items of any array in what a client sends: a request has at most 7, what is longer inside it is opaque bytes."""
+
 
 class ProtocolError(ValueError):
     """A payload that is not msgpack, or not an array, or not of the protocol."""
@@ -77,9 +80,11 @@ def encode(*items: Any) -> bytes:
 def decode(payload: bytes, items_max: int = _ARRAY_ITEMS_MAX) -> tuple[Any, ...]:
     """Return the array in `payload` as a tuple; nothing inside is validated yet.
 
-    items_max bounds every array and map, so that nested headers cannot reserve memory (H3).
+    items_max bounds every array and map. So does the payload's own length: an item takes a byte at least. Without
+    such bounds headers nested in one another reserve memory, and take time, for all that each of them claims (H3).
     Raises: ProtocolError.
     """
+    items_max = min(items_max, len(payload))
     try:
         items = msgpack.unpackb(
             payload,

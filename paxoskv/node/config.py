@@ -291,7 +291,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
             content = tomllib.load(stream)
     except OSError as error:
         raise ConfigError(f"cannot read configuration {file}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and nesting as deep (H18)
         raise ConfigError(f"{file} is not TOML: {error}") from None
     known = {setting.key: setting for setting in settings().values()}
     if unknown := sorted(content.keys() - known.keys()):

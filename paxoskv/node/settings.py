@@ -98,7 +98,15 @@ class Setting:
         return text.lower() in _TRUE
 
     def _refuse(self, value: object) -> NoReturn:
-        raise ConfigError(f"{self.key} must be {self.expected()}, not {value!r:.60}")
+        raise ConfigError(f"{self.key} must be {self.expected()}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """Return a wrong value for a message, which may have more digits than Python converts into text."""
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
+        return f"a {type(value).__name__} with thousands of digits"
 
 
 def parse_address(text: str) -> tuple[str, int]:
