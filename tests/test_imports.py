@@ -10,7 +10,7 @@ import pytest
 
 SOURCES = Path(__file__).parents[1] / "paxoskv"
 
-EVERYTHING_BELOW_CLI = {"", "checker", "errors", "client", "node", "net", "storage", "kv", "paxos"}
+EVERYTHING_BELOW_CLI = {"", "checker", "simulator", "verifier", "errors", "client", "node", "net", "storage", "kv", "paxos"}
 MAY_IMPORT = {
     "checker": set(),  # a judge that shares code with the accused is none
     "paxos": set(),
@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "storage": {"paxos"},
     "client": {"net", "kv", "errors"},
     "node": {"net", "storage", "kv", "paxos"},
+    "simulator": {"checker", "client", "errors", "node", "net", "storage", "kv", "paxos"},
+    "verifier": {"", "checker", "client", "errors", "node", "net", "storage"},
     "": {"client", "errors"},  # paxoskv/__init__.py itself
     "cli": EVERYTHING_BELOW_CLI,
     "__main__": {"cli"},

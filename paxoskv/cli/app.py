@@ -21,7 +21,9 @@ COMMANDS = {
     "node": "paxoskv.cli.node",
     "put": "paxoskv.cli.keys",
     "range": "paxoskv.cli.keys",
+    "simulate": "paxoskv.cli.simulate",
     "status": "paxoskv.cli.status",
+    "verify": "paxoskv.cli.verify",
 }
 """Verb -> module that defines it under the verb's name, with `_command` behind it."""
 

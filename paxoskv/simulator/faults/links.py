@@ -1,0 +1,107 @@
+"""Faults of single links and connections: what a bad network does to bytes on their way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from paxoskv.net.frames import frame
+from paxoskv.simulator.faults.catalogue import fault
+from paxoskv.simulator.network import Link
+from paxoskv.simulator.scene import Scene
+
+
+def _for_a_while(scene: Scene, rng: Random, **mood: float) -> None:
+    """Change the mood of some links for a while."""
+
+    def change(link: Link) -> None:
+        link.mood = replace(link.mood, **mood)
+
+    scene.while_it_lasts(scene.some_links(rng), rng.choice((0.2, 1.0, 5.0)), change)
+
+
+@fault("loss", "S1", "frames vanish on some links")
+def lose(scene: Scene, rng: Random) -> None:
+    """Up to a third of the frames."""
+    _for_a_while(scene, rng, loss=rng.choice((0.01, 0.1, 0.3)))
+
+
+@fault("duplicate", "S2", "frames arrive twice, the copy up to 2 s later")
+def duplicate(scene: Scene, rng: Random) -> None:
+    """Up to half of the frames."""
+    _for_a_while(scene, rng, duplicate=rng.choice((0.05, 0.2, 0.5)))
+
+
+@fault("delay", "S3", "links become slow")
+def delay(scene: Scene, rng: Random) -> None:
+    """From a few milliseconds to an election timeout."""
+    _for_a_while(scene, rng, delay_s=rng.choice((0.005, 0.03, 0.2)))
+
+
+@fault("reorder", "S4", "frames are overtaken by later ones")
+def reorder(scene: Scene, rng: Random) -> None:
+    """By milliseconds or by seconds."""
+    _for_a_while(scene, rng, reorder=rng.choice((0.02, 0.1, 0.4)))
+
+
+@fault("corrupt", "R21", "bits flip on the way")
+def corrupt(scene: Scene, rng: Random) -> None:
+    """The checksum of the frame has to catch it."""
+    _for_a_while(scene, rng, corrupt=rng.choice((0.002, 0.02)))
+
+
+@fault("fragment", "H1", "chunks arrive in pieces", per_minute=10)
+def fragment(scene: Scene, rng: Random) -> None:
+    """A stream keeps no boundaries."""
+    _for_a_while(scene, rng, fragment=rng.choice((0.1, 0.9)))
+
+
+@fault("narrow", "S4", "links have little capacity")
+def narrow(scene: Scene, rng: Random) -> None:
+    """A few kilobytes a second: what is sent piles up."""
+    _for_a_while(scene, rng, bytes_per_s=rng.choice((2_000.0, 20_000.0)))
+
+
+@fault("clog", "S7", "links hold everything back, then let it go at once")
+def clog(scene: Scene, rng: Random) -> None:
+    """Connections stay up, nothing moves."""
+    links = scene.some_links(rng)
+    scene.cut(links, "hold")
+    scene.later(rng.choice((0.05, 0.5, 2.0, 7.0)), lambda: scene.restore(links))
+
+
+@fault("reset", "S1", "connections break", per_minute=30)
+def reset(scene: Scene, rng: Random) -> None:
+    """What is under way is lost; both ends notice."""
+    for link in scene.some_links(rng):
+        for transport in scene.network.between(link.frm, link.to):
+            transport.cut()
+
+
+@fault("replay", "P31", "frames of an earlier connection appear on a later one", per_minute=15)
+def replay(scene: Scene, rng: Random) -> None:
+    """Record what passes on some links for a while, and send it again later."""
+    for link in scene.some_links(rng):
+        if link.frm in scene.ids and link.to in scene.ids:
+            link.record = []
+            scene.later(rng.choice((0.1, 0.5)), lambda link=link: _play(scene, link, rng.choice((0.0, 0.3, 2.0))))  # type: ignore[misc]
+
+
+def _play(scene: Scene, link: Link, after_s: float) -> None:
+    recorded, link.record = link.record or [], None
+
+    def again() -> None:
+        transports = [t for t in scene.network.between(link.frm, link.to) if t.is_dialled]
+        for data in recorded[-50:] if transports else ():
+            transports[-1].inject(data, 0.0)
+
+    scene.later(after_s, again)
+
+
+@fault("garbage", "H1", "bytes that are no frames, or frames that are no messages, arrive at a node", per_minute=10)
+def garbage(scene: Scene, rng: Random) -> None:
+    """On an established connection, as a broken peer or client would send them."""
+    for transport in list(scene.network.transports):
+        if transport.link.to in scene.ids and rng.random() < 0.2:
+            junk = rng.randbytes(rng.randrange(1, 60))
+            transport.inject(rng.choice((junk, frame(junk), frame(b"\x91\x07"))), 0.0)

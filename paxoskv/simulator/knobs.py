@@ -1,0 +1,63 @@
+"""Constants of production code that a run makes tiny, so that what is rare at their real size happens often (S31).
+
+And the few places where production code draws chance from outside: a run gives them generators of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from random import Random
+from typing import Any
+
+from paxoskv.simulator.world import World
+
+KNOBS: dict[str, tuple[int, ...]] = {
+    "paxoskv.paxos.log.TAIL_SLOTS": (2, 8, 64),
+    "paxoskv.paxos.log.TAIL_BYTES_MAX": (64, 1_000),
+    "paxoskv.paxos.log.OPEN_BYTES_MAX": (100, 1_000),
+    "paxoskv.paxos.acceptor.PART_VOTES_MAX": (1, 2),
+    "paxoskv.paxos.acceptor.PART_BYTES_MAX": (40, 400),
+    "paxoskv.paxos.learner.PART_BYTES_MAX": (40, 400),
+    "paxoskv.node.lagging.PART_BYTES_MAX": (40, 400),
+    "paxoskv.node.engine.BACKLOG_BYTES_MAX": (300, 2_000),
+    "paxoskv.node.requests.RANGE_ITEMS_MAX": (1, 3),
+    "paxoskv.node.requests.RANGE_BYTES_MAX": (8, 64),
+    "paxoskv.storage.recovery.CHUNK_BYTES_MAX": (50, 500),
+    "paxoskv.storage.journal.CHUNK_BYTES_MAX": (50, 500),
+    "paxoskv.storage.writer.STATEMENT_ROWS_MAX": (1, 3),
+    "paxoskv.storage.journal.STATEMENT_ROWS_MAX": (1, 3),
+    "paxoskv.storage.writer.STATEMENT_BYTES_MAX": (60, 500),
+    "paxoskv.storage.journal.STATEMENT_BYTES_MAX": (60, 500),
+    "paxoskv.storage.writer.WAL_BYTES_MAX": (10_000, 60_000),
+    "paxoskv.storage.writer.IDLE_CHECKPOINT_BYTES": (1, 10_000),
+    "paxoskv.net.stream.FLUSH_BYTES": (1, 200),
+}
+"""`module.NAME` -> values to choose from."""
+
+
+@contextmanager
+def turned(settings: Mapping[str, int], world: World) -> Iterator[None]:
+    """Set constants for the duration of a run, and seed what production code draws by itself."""
+    clients = world.rng("clients' own")
+    values: dict[str, Any] = {
+        **settings,
+        "paxoskv.net.link.random": world.rng("links' own"),
+        "paxoskv.client.client.Random": lambda: Random(clients.getrandbits(64)),
+    }
+    before = {name: _swap(name, value) for name, value in values.items()}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            _swap(name, value)
+
+
+def _swap(name: str, value: Any) -> Any:
+    """Set an attribute of a module; return what it was. Raises: AttributeError if there is none."""
+    module_name, _, attribute = name.rpartition(".")
+    module = import_module(module_name)
+    before = getattr(module, attribute)
+    setattr(module, attribute, value)
+    return before

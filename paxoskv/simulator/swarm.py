@@ -1,0 +1,98 @@
+"""Draws the plan of a seed: a random subset of the faults at random rates, and often constants that are too small.
+
+Source: pitfalls C.1; swarm testing: a run with few kinds of faults gets further into their consequences than one with
+all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from paxoskv.simulator.faults import CATALOGUE
+from paxoskv.simulator.knobs import KNOBS
+from paxoskv.simulator.plan import FaultEvent, Plan
+
+ALL = tuple(CATALOGUE)
+
+
+def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Plan:
+    """Return the plan of a seed.
+
+    nodes: 3 or 5; by the seed if None. kinds: the faults to choose from; none for a calm run.
+    """
+    rng = Random(f"{seed}/plan")
+    nodes = nodes or rng.choice((3, 3, 3, 5))
+    safety_s = rng.choice((4.0, 8.0, 12.0))
+    tiny = rng.random() < 0.7
+    programs = rng.randrange(1, 4)
+    return Plan(
+        seed=seed,
+        nodes=nodes,
+        safety_s=safety_s,
+        settings=_settings(rng, nodes, tiny),
+        forced=_forced(rng) if tiny and rng.random() < 0.4 else {},
+        knobs=_knobs(rng) if tiny else {},
+        mood={"base_s": rng.choice((0.00005, 0.0005)), "delay_s": rng.choice((0.0001, 0.001, 0.005))},
+        habits=_habits(rng, safety_s / programs),
+        programs=programs,
+        turn_s=rng.choice((0.0, 0.00005, 0.002)),
+        sync_s=rng.choice((0.0001, 0.0005, 0.005)),
+        kernel_bytes=rng.choice((200, 4_000, 1 << 16, 1 << 16)),
+        ending=rng.getrandbits(32),
+        events=_events(rng, safety_s, kinds),
+    )
+
+
+def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
+    timeout_s = rng.choice((0.2, 0.4, 0.4, 0.8))
+    settings: dict[str, Any] = {
+        "election_timeout_s": timeout_s,
+        "heartbeat_s": timeout_s / rng.choice((4, 8)),
+        "election_jitter_s": timeout_s / 2,
+        "session_idle_s": rng.choice((600.0, 600.0, 600.0, 3.0, 1.0)),
+    }
+    if tiny:
+        settings["window"] = rng.choice((1, 1, 2, 4, 16))
+        settings["batch_commands_max"] = rng.choice((1, 1, 2, 4096))
+        settings["requests_in_flight_max"] = rng.choice((1, 2, 1024))
+    if nodes == 5 and rng.random() < 0.4:
+        settings["phase2_quorum"] = rng.choice((2, 4))
+    return settings
+
+
+def _forced(rng: Random) -> dict[str, int]:
+    """Bounds so small that a configuration would not allow them."""
+    return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": rng.choice((300, 3_000))}
+
+
+def _knobs(rng: Random) -> dict[str, int]:
+    share = rng.choice((0.1, 0.4))
+    return {name: rng.choice(values) for name, values in KNOBS.items() if rng.random() < share}
+
+
+def _habits(rng: Random, seconds: float) -> dict[str, Any]:
+    workers = rng.randrange(1, 5)
+    return {
+        "workers": workers,
+        "think_s": seconds * workers / rng.choice((60, 120, 240)),
+        "keys": rng.choice((1, 2, 4, 8)),
+        "timeout_s": rng.choice((0.5, 2.0, 5.0)),
+        "cancel": rng.choice((0.0, 0.0, 0.1)),
+    }
+
+
+def _events(rng: Random, safety_s: float, kinds: Sequence[str]) -> tuple[FaultEvent, ...]:
+    """Choose kinds, then times for each of them."""
+    share = rng.choice((0.08, 0.2, 0.5))
+    eager = rng.choice((0.5, 1.0, 2.5)) * (1 if share < 0.4 else 0.5)
+    events = []
+    for kind in kinds:
+        if rng.random() < share:
+            per_s = CATALOGUE[kind].per_minute / 60 * eager * rng.choice((0.3, 1.0, 2.0))
+            at_s = rng.expovariate(per_s)
+            while at_s < safety_s:
+                events.append(FaultEvent(round(at_s, 6), kind, rng.getrandbits(32)))
+                at_s += rng.expovariate(per_s)
+    return tuple(sorted(events))
