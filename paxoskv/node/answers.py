@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from paxoskv.net import protocol
@@ -10,7 +12,15 @@ RETRY_AFTER_MS = 20
 
 
 class Sink(Protocol):
-    """Where answers go; one that is gone meanwhile swallows them."""
+    """Where answers go; one that is gone meanwhile swallows them.
+
+    is_writable: whether whoever asked reads what is sent. If not, large answers are not even made (H5).
+    """
+
+    is_writable: bool
+
+    def hold(self, work: Callable[[], None]) -> None:
+        """Do `work`, which makes an answer, once the sink is writable again; never, if it closes before."""
 
     def answer(self, number: int, *fields: Any) -> None:
         """Answer the request that its sender called `number`."""
@@ -21,6 +31,13 @@ class Waiter(NamedTuple):
 
     sink: Sink
     number: int
+
+    def serve(self, work: Callable[[Waiter], None]) -> None:
+        """Have `work` answer a read: now, or when there is room for its answer."""
+        if self.sink.is_writable:
+            work(self)
+        else:
+            self.sink.hold(partial(work, self))
 
     def fail(self, status: int, message: str, retry_after_ms: int = RETRY_AFTER_MS) -> None:
         """Answer with an error of `paxoskv.net.protocol`."""

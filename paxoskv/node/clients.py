@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -17,15 +18,23 @@ from paxoskv.node.requests import Requests
 WRITE_BYTES_MAX = 16 << 20
 """Answers that may wait for a client that does not read; beyond, it is cut off (H5)."""
 
+PAUSE_BYTES = 1 << 20
+"""While more answers wait for a client, its reads wait too, and nothing more is taken from it (H5)."""
+
 
 class ClientStream(FrameStream):
-    """One connection of a client: a hello, then requests in any depth."""
+    """One connection of a client: a hello, then requests in any depth.
+
+    is_writable: the client reads its answers. While it does not, they pile up in the transport, no further.
+    """
 
     def __init__(self, clients: Clients) -> None:
         super().__init__(WRITE_BYTES_MAX)
         self._clients = clients
         self._welcomed = False
         self._in_flight = 0
+        self.is_writable = True
+        self._held: deque[Callable[[], None]] = deque()
 
     def on_payload(self, payload: bytes) -> None:
         fields = protocol.decode(payload)
@@ -39,17 +48,37 @@ class ClientStream(FrameStream):
         self._in_flight -= 1
         self.send(protocol.encode(request, *fields))
 
+    def hold(self, work: Callable[[], None]) -> None:
+        """Make an answer when the client has read more of those before."""
+        self._held.append(work)
+
     def tell(self, news: bytes) -> None:
         """Send news, once the client is known to understand them."""
         if self._welcomed:
             self.send(news)
 
     def on_closed(self, reason: str) -> None:
+        self._held.clear()
         self._clients.forget(self)
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=PAUSE_BYTES)
         self._clients.admit(self)
+
+    def pause_writing(self) -> None:
+        """Called by the transport above PAUSE_BYTES."""
+        self.is_writable = False
+        if self._transport and self.is_open:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Called by the transport when most of it has left: go on, as far as there is room."""
+        self.is_writable = True
+        while self._held and self.is_writable:
+            self._held.popleft()()
+        if self.is_writable and self._transport and self.is_open:
+            self._transport.resume_reading()
 
     def refusal(self, reason: str) -> bytes | None:
         if self._welcomed:

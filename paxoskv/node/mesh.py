@@ -86,11 +86,12 @@ class Mesh:
         self._links[to].send(self._last[1])
 
     def forward(self, leader: int, number: int, command: bytes) -> bool:
-        """Pass a client's write on; return whether a connection took it."""
+        """Pass a client's write on; return whether a connection took it, and another one can bring the answer."""
         link = self._links[leader]
-        if link.is_up:
+        is_heard = link.is_up and leader in self._inbound
+        if is_heard:
             link.send(protocol.encode(FORWARD, number, command))
-        return link.is_up
+        return is_heard
 
     def close(self, reason: str) -> None:
         """Close what comes in; the links end with their tasks."""
@@ -148,9 +149,12 @@ class Mesh:
         except Refused as refused:
             inbound.refuse_peer(refused)
             return
+        if not inbound.is_open:  # it ended while the introduction was written down
+            return
         former = self._inbound.pop(card.node, None)
         if former is not None:
             former.abort(f"node {card.node} has connected anew")
+            self._heard.on_broken(card.node)
         self._inbound[card.node] = inbound
         inbound.welcomed(card.node, self.introductions.card(card.node).encode())
 
@@ -202,10 +206,15 @@ class Inbound(FrameStream):
 
 
 class _PeerSink:
-    """Where the answers to a follower's forwarded writes go."""
+    """Where the answers to a follower's forwarded writes go; they are small."""
+
+    is_writable = True
 
     def __init__(self, link: PeerLink) -> None:
         self._link = link
+
+    def hold(self, work: Callable[[], None]) -> None:
+        work()
 
     def answer(self, number: int, *fields: Any) -> None:
         self._link.send(protocol.encode(FORWARDED, number, *fields))

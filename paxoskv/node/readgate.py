@@ -34,7 +34,7 @@ class ReadGate:
         """The core has decided about tokens."""
         for token in ready:
             for serve, waiter in self._held.pop(token):
-                serve(waiter)
+                waiter.serve(serve)
         for token in failed:
             for _, waiter in self._held.pop(token):
                 waiter.unavailable("no leader could confirm the read: retry, or read stale")

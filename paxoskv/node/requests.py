@@ -114,7 +114,7 @@ class Requests:
         if mode == protocol.LINEARIZABLE:
             self._reads.submit(serve, waiter)
         elif mode == protocol.STALE:
-            serve(waiter)
+            waiter.serve(serve)
         else:
             waiter.fail(protocol.BAD_REQUEST, f"unknown read mode {mode!r:.20}", 0)
 

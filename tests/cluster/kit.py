@@ -27,6 +27,8 @@ END_TIMEOUT_S = 20.0
 STATUS_TIMEOUT_S = 2.0
 LOG_TAIL_CHARS = 3_000
 PEER_PORT_OFFSET = 100
+PATIENCE = ("--election-timeout-s", "1.0", "--election-jitter-s", "0.5")
+"""A machine busy with other tests lets a node stand still for longer than the default timeout now and then."""
 
 Status = dict[str, Any]
 
@@ -179,16 +181,23 @@ class Cluster:
     """Nodes 1 to `count` of one cluster. Entering starts them and waits for a leader; leaving kills what is left.
 
     A node that ended without being told to fails the test; a failing test shows the end of every log.
-    flags: for every node.
+    flags: for every node, besides `patience`.
     """
 
-    def __init__(self, directory: Path, ports: PortLease, count: int = 3, flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ports: PortLease,
+        count: int = 3,
+        flags: Sequence[str] = (),
+        patience: Sequence[str] = PATIENCE,
+    ) -> None:
         base_port = ports.base(count)
         self.members = ",".join(
             f"{number}={LOOPBACK}:{base_port + PEER_PORT_OFFSET + number}" for number in range(1, count + 1)
         )
         self.nodes = {
-            number: NodeProcess(number, directory / f"node{number}", base_port, self.members, flags)
+            number: NodeProcess(number, directory / f"node{number}", base_port, self.members, [*patience, *flags])
             for number in range(1, count + 1)
         }
 

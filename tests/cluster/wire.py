@@ -41,6 +41,14 @@ class Wire:
         """Say that nothing more will come, and go on listening."""
         self._writer.write_eof()
 
+    def pause_reading(self) -> None:
+        """Read nothing more: what the other side sends fills the buffers of both."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport reads as well
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+
     async def receive(self) -> tuple[Any, ...] | None:
         """Return the next array, None when the other side has closed. Raises: TimeoutError."""
         async with asyncio.timeout(ANSWER_TIMEOUT_S):

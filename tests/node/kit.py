@@ -59,7 +59,7 @@ class Seat:
     ("reads", ready, failed). Further listeners, like `Proposals`, go into `listeners`.
     """
 
-    def __init__(self, lab: Lab, node: int, members: list[int], limits: KvLimits) -> None:
+    def __init__(self, lab: Lab, node: int, members: list[int], machine: Machine) -> None:
         settings = Settings(node, Quorums.of(members), TIMING)
         self.events: list[Event] = []
         self.listeners: list[Any] = []
@@ -67,7 +67,7 @@ class Seat:
         self.replica = Replica(settings, Log(), NO_BALLOT, Random(node), lab.now_s)
         self.engine = Engine(
             self.replica,
-            Machine(limits),
+            machine,
             lambda to, message: self._send(lab, node, to, message),
             self._load,
             lab.clock,
@@ -113,15 +113,18 @@ class Lab:
     """`count` nodes; the first one is the one to look at.
 
     wire: messages under way, as (from, to, message). cut: nodes that neither hear nor are heard.
+    machine: makes the state machines.
     """
 
-    def __init__(self, count: int = 1, limits: KvLimits | None = None) -> None:
+    def __init__(
+        self, count: int = 1, limits: KvLimits | None = None, machine: Callable[[KvLimits], Machine] = Machine
+    ) -> None:
         self.now_s = 100.0
         self.wire: list[tuple[int, int, Message]] = []
         self.cut: set[int] = set()
         self._turn: list[Callable[[], None]] = []
         members = list(range(1, count + 1))
-        self.seats = {node: Seat(self, node, members, limits or KvLimits()) for node in members}
+        self.seats = {node: Seat(self, node, members, machine(limits or KvLimits())) for node in members}
         self.seat = self.seats[1]
         self.engine = self.seat.engine
         self.disk = self.seat.disk
@@ -172,10 +175,15 @@ class Lab:
 
 
 class Answers:
-    """A sink that keeps what it is told: request number -> (status, ...)."""
+    """A sink that keeps what it is told: request number -> (status, ...). held: what waits for room."""
 
     def __init__(self) -> None:
         self.got: dict[int, tuple[Any, ...]] = {}
+        self.is_writable = True
+        self.held: list[Callable[[], None]] = []
+
+    def hold(self, work: Callable[[], None]) -> None:
+        self.held.append(work)
 
     def answer(self, number: int, *fields: Any) -> None:
         assert number not in self.got, f"a second answer to request {number}: {fields}"

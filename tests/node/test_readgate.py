@@ -132,3 +132,15 @@ def test_reads_asked_for_while_reads_are_served_get_their_turn() -> None:
     desk.gate.submit(serve_and_ask, desk.answers.waiter(1))
     desk.lab.settle()
     assert set(desk.answers.got) == {1, 2, 3, 4, 5}
+
+
+def test_a_client_that_does_not_read_its_answers_gets_no_more_of_them_made() -> None:
+    """H5: what is confirmed waits for room, without taking any."""
+    desk = Desk(1)
+    desk.answers.is_writable = False
+    desk.read(1, 2)
+    desk.lab.settle()
+    assert desk.answers.got == {}
+    for work in desk.answers.held:
+        work()
+    assert desk.answers.statuses == {1: protocol.OK, 2: protocol.OK}
