@@ -129,10 +129,15 @@ def _fields_of(cls: type[Message]) -> Callable[[Message], Any]:
 _FIELDS = {cls: _fields_of(cls) for cls in _CHECKS}
 
 
-def encode(message: Message) -> bytes:
-    """Return the payload of `message`."""
+ANNOUNCING: tuple[type[Message], ...] = (HeartbeatAck, Promise, Accepted)
+"""Messages that end with the sequence number of their sender's journal, which is no business of the core (P4)."""
+ANNOUNCING_TAGS = tuple(_CHECKS[cls][0] for cls in ANNOUNCING)
+
+
+def encode(message: Message, *more: int) -> bytes:
+    """Return the payload of `message`, and of what follows it."""
     cls = type(message)
-    return protocol.encode(_CHECKS[cls][0], *_FIELDS[cls](message))
+    return protocol.encode(_CHECKS[cls][0], *_FIELDS[cls](message), *more)
 
 
 def decode(payload: tuple[Any, ...]) -> Message:

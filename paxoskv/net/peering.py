@@ -1,18 +1,20 @@
 """The first words between two nodes: who are you, of which cluster, in which life (P34, P3).
 
-    hello    dialler -> listener   [PEER_MAGIC, PROTOCOL, cluster, node, incarnation, client_endpoint, to_node, known]
-    welcome  listener -> dialler   [PEER_MAGIC, PROTOCOL, cluster, node, incarnation, client_endpoint, to_node, known]
-    refusal  listener -> dialler   [PEER_MAGIC, 0, reason, forgotten]
+    hello    dialler -> listener    a card: [PEER_MAGIC, PROTOCOL, cluster, node, incarnation, client_endpoint, to_node,
+                                             known, seq]
+    welcome  listener -> dialler    the listener's card
+    refusal  listener -> dialler    [PEER_MAGIC, 0, reason, forgotten]
 
-known: [[node, incarnation], ...], the lives that the speaker has met. forgotten: true if the refused node is known in
-another incarnation, that is, it lost its directory and with it its promises.
+known: [[node, incarnation, seq], ...], the lives that the speaker has met and the highest sequence number that each has
+announced. seq: the speaker's own, durable one (P4). forgotten: true if the refused node is known in another incarnation
+or with a higher number, that is, it lost its directory, or a part of what it had written, and with it its promises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from paxoskv.net.codec import items, number, text
 from paxoskv.net.protocol import PROTOCOL, ProtocolError, decode, encode
@@ -21,27 +23,38 @@ PEER_MAGIC = "paxoskv-peer"
 
 
 class Refused(Exception):
-    """The other side will not talk to us. forgotten: it knows this node in another incarnation."""
+    """The other side will not talk to us. forgotten: it remembers more of this node than this node itself."""
 
     def __init__(self, reason: str, forgotten: bool = False) -> None:
         super().__init__(reason)
         self.forgotten = forgotten
 
 
+class Life(NamedTuple):
+    """An incarnation of a node, and the highest sequence number of its journal that is known (P4)."""
+
+    incarnation: str
+    seq: int
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
-    """How a node introduces itself to `to_node`, the node it believes to speak to."""
+    """How a node introduces itself to `to_node`, the node it believes to speak to.
+
+    seq: its journal's durable sequence number. known: the lives of other nodes that it has met, and its own.
+    """
 
     cluster: str
     node: int
     incarnation: str
     client_endpoint: str
     to_node: int
-    known: Mapping[int, str]
+    known: Mapping[int, Life]
+    seq: int
 
     def encode(self) -> bytes:
         """Return the payload of a hello or a welcome."""
-        known = sorted(self.known.items())
+        known = sorted((node, *life) for node, life in self.known.items())
         return encode(
             PEER_MAGIC,
             PROTOCOL,
@@ -51,6 +64,7 @@ class Card:
             self.client_endpoint,
             self.to_node,
             known,
+            self.seq,
         )
 
 
@@ -65,16 +79,24 @@ def decode_card(payload: bytes) -> Card:
     Raises: ProtocolError for anything else; Refused for a refusal.
     """
     fields = decode(payload, items_max=256)
-    if fields[0] != PEER_MAGIC:
+    if fields[0] != PEER_MAGIC or len(fields) < 2:
         raise ProtocolError(f"this is the port for peers, which begin with {PEER_MAGIC!r}; clients have another port")
     if len(fields) == 4 and fields[1] == 0:
         raise Refused(text(fields[2]), fields[3] is True)
     if fields[1] != PROTOCOL:
         raise ProtocolError(f"peer speaks protocol {fields[1]!r:.20}, this node {PROTOCOL}: run the same version")
-    _, _, cluster, node, incarnation, client_endpoint, to_node, known = items(fields, 8)
-    return Card(text(cluster), number(node), text(incarnation), text(client_endpoint), number(to_node), _known(known))
+    _, _, cluster, node, incarnation, client_endpoint, to_node, known, seq = items(fields, 9)
+    return Card(
+        text(cluster),
+        number(node),
+        text(incarnation),
+        text(client_endpoint),
+        number(to_node),
+        _known(known),
+        number(seq),
+    )
 
 
-def _known(raw: Any) -> dict[int, str]:
-    pairs = [items(pair, 2) for pair in items(raw)]
-    return {number(node): text(incarnation) for node, incarnation in pairs}
+def _known(raw: Any) -> dict[int, Life]:
+    lives = [items(life, 3) for life in items(raw)]
+    return {number(node): Life(text(incarnation), number(seq)) for node, incarnation, seq in lives}

@@ -24,6 +24,13 @@ class NodeFailure(Exception):
         self.code = code
 
 
+class Quarantined(NodeFailure):
+    """Peers know that this node has lost something it had said. It stays out, whoever runs next time (P3, P4)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(QUARANTINED, message)
+
+
 def as_failure(error: StorageError) -> NodeFailure:
     """Translate what the storage says, at the start or in any task, into an exit code."""
     match error:

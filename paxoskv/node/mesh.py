@@ -81,6 +81,9 @@ class Mesh:
 
     def send(self, to: int, message: Message) -> None:
         """Send a core message; the same object to several peers is encoded once."""
+        if type(message) in codec.ANNOUNCING:
+            self._links[to].send(codec.encode(message, self.introductions.seq()))
+            return
         if self._last[0] is not message:
             self._last = (message, codec.encode(message))
         self._links[to].send(self._last[1])
@@ -101,7 +104,10 @@ class Mesh:
     # net.link.LinkOwner
 
     async def admit(self, card: Card, peer: int) -> None:
-        await self.introductions.admit(card, expected=peer)
+        try:
+            await self.introductions.admit(card, expected=peer)
+        except Refused as refused:
+            raise Refused(str(refused)) from refused  # it is the peer that lost its memory, not we
 
     def on_link_up(self, peer: int) -> None:
         pass
@@ -114,7 +120,7 @@ class Mesh:
 
     def on_refused(self, peer: int, refused: Refused) -> None:
         if refused.forgotten:
-            self.introductions.on_forgotten(peer)
+            self.introductions.on_forgotten(peer, str(refused))
 
     # For Inbound
 
@@ -140,6 +146,10 @@ class Mesh:
             if len(fields) < 3:
                 raise ProtocolError("an answer to a forward has a number and a status")
             self._heard.on_forwarded(peer, codec.number(fields[1]), fields[2:])
+        elif fields[0] in codec.ANNOUNCING_TAGS and len(fields) > 1:
+            message = codec.decode(fields[:-1])
+            self.introductions.memory.note(peer, codec.number(fields[-1]))
+            self._heard.on_message(peer, message)
         else:
             self._heard.on_message(peer, codec.decode(fields))
 

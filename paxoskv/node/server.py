@@ -16,11 +16,12 @@ from paxoskv.node.clients import Clients, ClientStream
 from paxoskv.node.config import NodeConfig
 from paxoskv.node.coordinator import Coordinator
 from paxoskv.node.engine import Engine
-from paxoskv.node.exits import USAGE, NodeFailure, as_failure
+from paxoskv.node.exits import USAGE, NodeFailure, Quarantined, as_failure
 from paxoskv.node.forwards import Forwards
 from paxoskv.node.health import SLOTS_SHOWN, Health
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.lagging import Laggards
+from paxoskv.node.memory import PeerMemory
 from paxoskv.node.mesh import Inbound, Mesh
 from paxoskv.node.proposals import Proposals
 from paxoskv.node.readgate import ReadGate
@@ -35,7 +36,7 @@ from paxoskv.paxos.timing import Timing
 from paxoskv.storage.errors import JournalCorrupt, StorageError
 from paxoskv.storage.journal import Journal
 from paxoskv.storage.lockfile import DirectoryLock
-from paxoskv.storage.records import PeerRecord
+from paxoskv.storage.quarantine import quarantine
 from paxoskv.storage.writer import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,11 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
             stack.push_async_callback(node.close)
             await node.start(client_socket, peer_socket)
             supervisor.spawn(node.watchdog.run(), "watchdog")
-            await supervisor.wait(stop)
+            try:
+                await supervisor.wait(stop)
+            except Quarantined as failure:
+                quarantine(config.directory, str(failure))
+                raise
             await node.retire()
     except StorageError as error:
         raise as_failure(error) from error
@@ -91,16 +96,13 @@ class Node:
     ) -> None:
         self._config = config
         self._supervisor = supervisor
-
-        async def remember(node: int, incarnation: str) -> None:
-            await journal.save_peers({node: PeerRecord(incarnation, seq=0)})
-
+        self._memory = PeerMemory(journal.peers, journal.save_peers)
         introductions = Introductions(
             journal.identity,
             config.cluster,
             config.advertise_client,
-            {node: peer.incarnation for node, peer in journal.peers.items()},
-            remember,
+            self._memory,
+            lambda: journal.seq,
             supervisor.fail,
         )
         self._mesh = mesh = Mesh(introductions, supervisor)
@@ -137,6 +139,7 @@ class Node:
         peers = {node: address for node, address in self._config.addresses.items() if node != self._config.node}
         self._mesh.start(peers, self._config.peer_queue_bytes_max)
         self._supervisor.spawn(self._tick(), "ticker")
+        self._supervisor.spawn(self._memory.run(), "memory of peers")
         log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
 
     async def retire(self) -> None:
@@ -152,6 +155,11 @@ class Node:
         self._engine.step_down()
         self._clients.close("this node is shutting down")
         self._mesh.close("this node is shutting down")
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self._memory.save()
+        except TimeoutError:
+            log.warning("shutting down without a record of what peers have announced last")
 
     async def close(self) -> None:
         """End every task, the writer last and only when it has written what it was given."""

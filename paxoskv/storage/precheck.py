@@ -7,6 +7,7 @@ from pathlib import Path
 
 from paxoskv.storage.directory import FILE_MODE, sync, usable
 from paxoskv.storage.errors import JournalCorrupt, JournalFailed, NotBootstrapped
+from paxoskv.storage.quarantine import check_quarantine
 from paxoskv.storage.wal import FRAME_HEADER_BYTES, HEADER_BYTES, check_wal
 
 JOURNAL_NAME = "journal.db"
@@ -54,6 +55,7 @@ def check_files(directory: Path) -> None:
             "If it ran before, its promises are lost and it must be replaced by a new node"
         )
     with usable(directory):
+        check_quarantine(directory)
         for path in (journal, wal):
             if path.exists():
                 _flush_and_reread(path)
