@@ -29,7 +29,7 @@ and answers in any order, the first item the request's number, the second OK or 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgpack
 
@@ -93,9 +93,15 @@ def decode(payload: bytes, items_max: int = _ARRAY_ITEMS_MAX) -> tuple[Any, ...]
             max_array_len=items_max,
             max_map_len=items_max,
             max_ext_len=0,
+            ext_hook=_refuse_extension,
         )
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise ProtocolError(f"not a msgpack array of at most {items_max} items: {error}") from None
     if type(items) is not tuple or not items:
         raise ProtocolError("a payload is a non-empty array")
     return items
+
+
+def _refuse_extension(kind: int, data: bytes) -> NoReturn:
+    """An extension type, of which an empty one has no length to refuse, is no data of ours (P43)."""
+    raise ValueError(f"extension type {kind}")
