@@ -37,7 +37,7 @@ class ClientStream(FrameStream):
         self._held: deque[Callable[[], None]] = deque()
 
     def on_payload(self, payload: bytes) -> None:
-        fields = protocol.decode(payload)
+        fields = protocol.decode(payload, protocol.REQUEST_ITEMS_MAX)
         if self._welcomed:
             self._on_request(fields)
         else:
