@@ -7,13 +7,14 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from paxoskv.cli import exhaustive as every_one
 from paxoskv.cli.failures import DONE, NOT_MET, UNAVAILABLE, USAGE, Failure
+from paxoskv.cli.looping import run_loop
 from paxoskv.cli.options import Seconds, output_option
 from paxoskv.cli.output import print_document, table
 from paxoskv.verifier.evidence import Evidence
@@ -30,7 +31,6 @@ SEED_MAX = 1 << 32
 HISTORY_NAME = "history.jsonl"
 PAGE_NAME = "report.html"
 
-_Result = TypeVar("_Result")
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -45,6 +45,10 @@ _file = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--report", type=_file, default=None, help="File for the page (report.html in a new directory).")
 @click.option("--history", type=_file, default=None, help="File for the history (beside the report).")
+@click.option(
+    "--exhaustive", type=click.Choice(every_one.KINDS), default=None, help="Instead: each one, not at random."
+)
+@click.option("--every", type=click.IntRange(1), default=1, metavar="K", help="With --exhaustive: each K-th only (1).")
 @output_option
 def verify_command(
     nodes: str,
@@ -55,6 +59,8 @@ def verify_command(
     directory: Path | None,
     report: Path | None,
     history: Path | None,
+    exhaustive: str | None,
+    every: int,
     as_json: bool,
 ) -> int:
     """Break a real cluster on purpose and judge whether it kept its word.
@@ -64,12 +70,17 @@ def verify_command(
     explained by one order (linearizable), no acknowledged write lost, counters exact, all nodes equal.
     What cannot be injected here is listed as not run. The same seed makes the same plan.
 
+    --exhaustive syncs kills a node at every single sync of a scripted life and takes from its disk what was not synced;
+    --exhaustive bytes flips every byte of every file of a stopped node. Both take some minutes.
+
     \b
     Exit codes: 0 all is well; 1 something is wrong, and the cluster's directory is kept; 2 usage; 3 it did not start.
     """
     if faults == "list":
         click.echo(_list())
         return DONE
+    if exhaustive is not None:
+        return every_one.run(exhaustive, every, as_json)
     chosen = _chosen(faults)
     root = _root(directory)
     history_file, page_file = history or root / HISTORY_NAME, report or root / PAGE_NAME
@@ -117,7 +128,7 @@ def _torment(options: Options, history_file: Path) -> Evidence:
                 showing.cancel()
                 await asyncio.wait([showing])
 
-        return _runner()(both())
+        return run_loop(both())
 
 
 async def _show_progress(run: Run, seconds: float) -> None:
@@ -134,16 +145,6 @@ async def _show_progress(run: Run, seconds: float) -> None:
             await asyncio.sleep(PROGRESS_INTERVAL_S)
         finally:
             click.echo("\r\033[K", nl=False, err=True)
-
-
-def _runner() -> Callable[[Coroutine[Any, Any, _Result]], _Result]:
-    """Return uvloop's runner where it is installed, asyncio's elsewhere."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run
-    runner: Callable[[Coroutine[Any, Any, _Result]], _Result] = uvloop.run
-    return runner
 
 
 def _chosen(names: str) -> list[Fault]:

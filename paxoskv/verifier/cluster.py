@@ -29,10 +29,14 @@ OnEnd = Callable[[int, int, str], None]
 
 
 class Member:
-    """The files and addresses of one node. page: of its disk and clocks, None without the shim."""
+    """The files and addresses of one node.
+
+    page: of its disk and clocks, None without the shim. durable: where the shim keeps what a power failure would leave.
+    """
 
     def __init__(self, root: Path, number: int, addresses: Addresses, page: Page | None) -> None:
         self.number = number
+        self.durable: Path | None = None
         self.directory = root / f"node{number}"
         self.config_file = root / f"node{number}.toml"
         self.log = root / f"node{number}.log"
@@ -117,7 +121,9 @@ class Cluster:
         assert not member.runs, f"node {node} runs already"
         if member.process is not None:
             member.process.dispose()
-        environment = {} if member.page is None else self._shim.environment(member.page.path, member.directory)
+        environment = {}
+        if member.page is not None:
+            environment = self._shim.environment(member.page.path, member.directory, member.durable)
         command = ["--config", str(member.config_file), "--dir", str(member.directory), *arguments]
         member.process = process = await NodeProcess.start(command, environment, member.log)
         member.is_paused = False

@@ -31,7 +31,7 @@ class Evidence:
     """Everything that was seen in a run. Times are nanoseconds of the monotonic clock.
 
     began_ns, ended_ns: of the torment; the clients' work surrounds it a little.
-    agreed: whether all nodes had applied the same slots in the end. states: node -> (applied_slot, digest) then.
+    states: node -> (applied_slot, digest) when all stood at the same slot in the end; None if they never did.
     disagreements, surprises: in words; each one condemns the run.
     not_run: kind of fault -> why it was not injected. links: what the proxies did, by direction and kind.
     """
@@ -44,8 +44,7 @@ class Evidence:
     operations: Sequence[Operation]
     injections: Sequence[Injection]
     samples: Sequence[Sample]
-    agreed: bool
-    states: Mapping[int, tuple[int, str] | None]
+    states: Mapping[int, tuple[int, str]] | None
     disagreements: Sequence[str]
     surprises: Sequence[str]
     finals: Mapping[bytes, Final]

@@ -98,9 +98,8 @@ class Run:
         watching = asyncio.create_task(observer.run(), name="observer")
         try:
             began_ns, ended_ns = await self._load(cluster, stage, torment)
-            agreed = await _agree(cluster)
             finals = await self._read_back(cluster, stage)
-            states = await _states(cluster)
+            states = await agree(cluster)
         finally:
             watching.cancel()
             await asyncio.wait([watching])
@@ -117,7 +116,6 @@ class Run:
             operations=self._history.operations(),
             injections=torment.injections,
             samples=observer.samples,
-            agreed=agreed,
             states=states,
             disagreements=observer.disagreements,
             surprises=stage.surprises,
@@ -177,24 +175,14 @@ async def _start(cluster: Cluster) -> None:
             raise CannotRun(f"node {node} does not start: {process.last_words() if process else 'no process'}")
 
 
-async def _agree(cluster: Cluster) -> bool:
-    """Return whether all nodes came to stand at the same slot, and healthy, in time."""
+async def agree(cluster: Cluster) -> dict[int, tuple[int, str]] | None:
+    """Wait until all nodes are healthy and stand at the same slot; return node -> (slot, digest), None if too late."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + AGREE_TIMEOUT_S
     while loop.time() < deadline_s:
-        told = [status for status in (await cluster.statuses()).values() if status is not None]
-        slots = {(status["applied_slot"], status["commit_slot"]) for status in told}
-        if len(told) == len(cluster.nodes) and all(status["healthy"] for status in told) and len(slots) == 1:
-            applied, committed = slots.pop()
-            if applied == committed:
-                return True
+        told = {node: status for node, status in (await cluster.statuses()).items() if status and status["healthy"]}
+        slots = {status[pointer] for status in told.values() for pointer in ("applied_slot", "commit_slot")}
+        if len(told) == len(cluster.nodes) and len(slots) == 1:
+            return {node: (status["applied_slot"], status["digest"]) for node, status in told.items()}
         await asyncio.sleep(_POLL_S)
-    return False
-
-
-async def _states(cluster: Cluster) -> dict[int, tuple[int, str] | None]:
-    """Return how far every node is and what it holds; None for one that does not answer."""
-    return {
-        node: None if told is None else (told["applied_slot"], told["digest"])
-        for node, told in (await cluster.statuses()).items()
-    }
+    return None

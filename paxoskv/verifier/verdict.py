@@ -19,7 +19,7 @@ class Verdict:
     """What a run has shown.
 
     history: the checker's judgement. lost_writes, phantoms, wrong_counters: one line in words for each.
-    digests_equal: None if the nodes never stood at the same slot.
+    agreed: whether all nodes came to the same slot. digests_equal: whether nodes at one slot always held the same.
     """
 
     history: HistoryVerdict
@@ -55,7 +55,7 @@ class Verdict:
         found += [f"out of nowhere: {line}" for line in self.phantoms]
         found += [f"counter: {line}" for line in self.wrong_counters]
         if not self.digests_equal:
-            found.append("the nodes do not hold the same")
+            found.append("nodes at the same slot do not hold the same")
         if not self.agreed:
             found.append("the nodes did not come to the same slot after everything was healed")
         return found + [f"surprise: {line}" for line in self.surprises]
@@ -66,14 +66,14 @@ def judge_run(evidence: Evidence) -> Verdict:
     by_key: dict[bytes, list[Operation]] = {}
     for operation in evidence.operations:
         by_key.setdefault(operation.key, []).append(operation)
-    states = [state for state in evidence.states.values() if state is not None]
+    states = evidence.states
     return Verdict(
         history=judge(evidence.operations),
         lost_writes=tuple(_lost(by_key, evidence.finals)),
         phantoms=tuple(_phantoms(by_key)),
         wrong_counters=tuple(_wrong_counters(evidence.counters, evidence.finals)),
-        agreed=evidence.agreed,
-        digests_equal=len(set(states)) == 1 and not evidence.disagreements,
+        agreed=states is not None,
+        digests_equal=len(set((states or {}).values())) <= 1 and not evidence.disagreements,
         surprises=(*evidence.surprises, *evidence.disagreements),
     )
 

@@ -52,15 +52,13 @@ def _verdicts(evidence: Evidence, verdict: Verdict) -> Iterator[str]:
 def verdict_lines(evidence: Evidence, verdict: Verdict) -> Iterator[tuple[bool, str]]:
     """Yield (whether it is well, what was found) for everything that is judged."""
     keys = len({operation.key for operation in evidence.operations})
-    states = {state for state in evidence.states.values() if state is not None}
-    slots = ", ".join(sorted({str(slot) for slot, _ in states})) or "none"
     yield verdict.linearizable is True, f"linearizable: one order explains all replies on {keys} keys"
     yield not verdict.lost_writes, f"{len(verdict.lost_writes)} acknowledged writes lost"
     yield not verdict.phantoms, f"{len(verdict.phantoms)} values read that nobody wrote"
     yield not verdict.wrong_counters, f"{len(verdict.wrong_counters)} of {len(evidence.counters)} counters wrong"
     yield verdict.agreed, f"all {evidence.nodes} nodes came to the same slot after everything was healed"
-    yield verdict.digests_equal, f"all nodes hold the same at slot {slots}"
-    yield not verdict.surprises, f"{len(verdict.surprises)} surprises: nodes that did what they never should"
+    yield verdict.digests_equal, "nodes at the same slot always had the same digest"
+    yield not verdict.surprises, f"{len(verdict.surprises)} times a node did what it never should"
 
 
 def _costs(figures: Figures) -> Iterator[str]:

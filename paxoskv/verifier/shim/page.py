@@ -48,8 +48,7 @@ class Page:
         path.write_bytes(bytes(mmap.PAGESIZE))
         with path.open("r+b") as file:
             self._memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
-        self._order("magic", MAGIC)
-        self.heal()
+        self.reset()
 
     def close(self) -> None:
         """Give the memory back; the file stays."""
@@ -59,6 +58,12 @@ class Page:
     def counters(self) -> Counters:
         """What was really done."""
         return Counters(*_COUNTERS.unpack_from(self._memory, _COUNTERS_AT))
+
+    def reset(self) -> None:
+        """Begin anew, the counters too; while no process uses the page."""
+        self._memory[:] = bytes(mmap.PAGESIZE)
+        self._order("magic", MAGIC)
+        self.heal()
 
     def heal(self) -> None:
         """A good disk and true clocks. What a skewed clock has gained or lost, it keeps."""
