@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "client": {"net", "kv", "errors"},
     "node": {"net", "storage", "kv", "paxos"},
     "simulator": {"checker", "client", "errors", "node", "net", "storage", "kv", "paxos"},
-    "verifier": {"", "checker", "client", "errors", "node", "net", "storage"},
+    "verifier": {"", "checker", "client", "errors", "node", "net", "storage", "paxos"},
     "": {"client", "errors"},  # paxoskv/__init__.py itself
     "cli": EVERYTHING_BELOW_CLI,
     "__main__": {"cli"},
