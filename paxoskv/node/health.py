@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from paxoskv.node.scrubber import Scrubber
 from paxoskv.paxos.replica import Replica
 from paxoskv.storage.writer import JournalWriter
 
@@ -15,9 +16,10 @@ SLOTS_SHOWN = 64
 class Health:
     """Judges the disk and the records on it. A node that is not healthy may still vote and serve what it knows."""
 
-    def __init__(self, replica: Replica, writer: JournalWriter) -> None:
+    def __init__(self, replica: Replica, writer: JournalWriter, scrubber: Scrubber) -> None:
         self._replica = replica
         self._writer = writer
+        self._scrubber = scrubber
 
     def error(self) -> str | None:
         """Return what is wrong, None if nothing is."""
@@ -35,7 +37,8 @@ class Health:
             "error": self.error,
             "repairing": lambda: replica.log.is_repairing,
             "faulty_slots": lambda: replica.damaged_slots[:SLOTS_SHOWN],
-            "repaired_rows": lambda: replica.log.mended,
+            "repaired_rows": lambda: replica.log.mended + self._scrubber.mended,
+            **self._scrubber.gauges(),
         }
 
     def _damage(self) -> str | None:

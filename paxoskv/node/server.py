@@ -26,6 +26,7 @@ from paxoskv.node.mesh import Inbound, Mesh
 from paxoskv.node.proposals import Proposals
 from paxoskv.node.readgate import ReadGate
 from paxoskv.node.requests import Requests
+from paxoskv.node.scrubber import Scrubber
 from paxoskv.node.status import Status
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.node.watchdog import Watchdog
@@ -111,6 +112,7 @@ class Node:
         self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
         laggards.connect(engine)
         self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)))
+        self._scrubber = Scrubber(journal, engine.on_damaged, config.scrub_s, clock)
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
         self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
@@ -140,6 +142,8 @@ class Node:
         self._mesh.start(peers, self._config.peer_queue_bytes_max)
         self._supervisor.spawn(self._tick(), "ticker")
         self._supervisor.spawn(self._memory.run(), "memory of peers")
+        if self._config.scrub_s:
+            self._supervisor.spawn(self._scrubber.run(), "scrubber")
         log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
 
     async def retire(self) -> None:
@@ -180,7 +184,7 @@ class Node:
 
     def _status(self, journal: Journal) -> Status:
         gauges = {
-            **Health(self._replica, self._writer).gauges(),
+            **Health(self._replica, self._writer, self._scrubber).gauges(),
             "keys": lambda: self._engine.machine.keys,
             "sessions": lambda: self._engine.machine.sessions,
             "clients": lambda: len(self._clients),

@@ -13,7 +13,7 @@ from paxoskv.storage.records import Row, Seal, checked_payload
 FORMAT = 1
 """Version of everything in the journal but the identity row itself, which every version must be able to read."""
 
-_SEAL = Seal("")
+IDENTITY_SEAL = Seal("")
 """The identity tells the cluster, so its checksum cannot be keyed by it."""
 
 
@@ -43,7 +43,7 @@ def encode_identity(identity: Identity) -> Row:
         },
         sort_keys=True,
     ).encode()
-    return payload, _SEAL.checksum(b"identity", payload)
+    return payload, IDENTITY_SEAL.checksum(b"identity", payload)
 
 
 def decode_identity(row: Row, where: str) -> Identity:
@@ -51,7 +51,7 @@ def decode_identity(row: Row, where: str) -> Identity:
 
     Raises: JournalCorrupt; UnknownFormat, saying which version wrote it.
     """
-    payload = checked_payload(_SEAL, b"identity", row)
+    payload = checked_payload(IDENTITY_SEAL, b"identity", row)
     if payload is None:
         raise JournalCorrupt(f"{where}: the identity is damaged. Replace this node by a new one")
     fields = json.loads(payload)

@@ -14,7 +14,9 @@ from paxoskv.storage.birth import bear
 from paxoskv.storage.connection import Connection, translated_os
 from paxoskv.storage.directory import make_directory
 from paxoskv.storage.errors import DiskFull, JournalCorrupt, JournalFailed, VoteDamaged
-from paxoskv.storage.identity import Identity, check_identity, decode_identity
+from paxoskv.storage.identity import Identity, check_identity, decode_identity, encode_identity
+from paxoskv.storage.inspection import Inspection, Inspector
+from paxoskv.storage.pagecache import PageCache
 from paxoskv.storage.precheck import (
     JOURNAL_NAME,
     PAGE_BYTES,
@@ -26,17 +28,20 @@ from paxoskv.storage.precheck import (
 )
 from paxoskv.storage.records import (
     VOTE_COLUMNS,
+    CompactionRecord,
     PeerRecord,
     PromiseRecord,
+    Row,
     Seal,
     VoteRecord,
+    encode_compaction,
     encode_peer,
     encode_promise,
     encode_vote,
 )
 from paxoskv.storage.recovery import CHUNK_BYTES_MAX, Reader
 from paxoskv.storage.scan import Recovered
-from paxoskv.storage.schema import PEER_COLUMNS, SAVE_META, TABLES
+from paxoskv.storage.schema import DROP_PEER, PEER_COLUMNS, SAVE_META, TABLES
 
 STATEMENT_ROWS_MAX = 1024
 """Votes of one transaction: 8,192 variables, far below SQLite's limit of 32,766."""
@@ -80,6 +85,9 @@ class Journal:
         self._promised = recovered.promised
         self._peers = peers
         self._loading = asyncio.Lock()
+        self._peering = asyncio.Lock()
+        self._inspector = Inspector(connection, self._seal, self._reader)
+        self._cache: PageCache | None = None
 
     # Beginning and end
 
@@ -102,14 +110,20 @@ class Journal:
         DirectoryUnusable; each with its remedy in the message.
         """
         await asyncio.to_thread(check_files, directory)
-        connection = await Connection.open(directory / JOURNAL_NAME)
+        cache = PageCache(directory / JOURNAL_NAME)
         try:
-            await connection.check_structure(TABLES)
-            self = await cls.attach(directory, connection, cluster, node)
-            await self._begin()
+            connection = await Connection.open(directory / JOURNAL_NAME)
+            try:
+                await connection.check_structure(TABLES)
+                self = await cls.attach(directory, connection, cluster, node)
+                await self._begin()
+            except BaseException:
+                await connection.close()
+                raise
         except BaseException:
-            await connection.close()
+            cache.close()
             raise
+        self._cache = cache
         return self
 
     @classmethod
@@ -130,6 +144,8 @@ class Journal:
             await self.unmark()
         finally:
             await self._connection.close()
+            if self._cache is not None:
+                self._cache.close()
 
     async def unmark(self) -> None:
         """Announce the end: from now on SQLite may remove the write-ahead log."""
@@ -172,9 +188,9 @@ class Journal:
             known = self._peers.get(node, peer)
             assert known.incarnation == peer.incarnation, f"node {node} is known as {known.incarnation}, not {peer}"
             assert known.seq <= peer.seq, f"node {node} had announced {known.seq}, not {peer.seq}"
-        columns = [column for node, peer in peers.items() for column in encode_peer(self._seal, node, peer)]
-        await self._connection.query(_insert("peers", PEER_COLUMNS, len(peers)), columns)
-        self._peers.update(peers)
+        async with self._peering:
+            await self._write_peers(peers)
+            self._peers.update(peers)
 
     async def checkpoint(self) -> None:
         """Move the write-ahead log into the database, so that it is used from its beginning again (P8).
@@ -228,6 +244,34 @@ class Journal:
         async with self._loading:
             return await self._reader.chosen(from_slot, to_slot, bytes_max)
 
+    # Looking again
+
+    async def forget_cached(self) -> None:
+        """Have SQLite and the kernel forget their copies: an inspection is to read the disk. Raises: StorageError."""
+        await self._connection.query("PRAGMA shrink_memory")
+        if self._cache is not None:
+            with translated_os(self._path):
+                await asyncio.to_thread(self._cache.drop)
+
+    async def inspect(self, from_slot: Slot) -> Inspection:
+        """Verify a few more votes from `from_slot` on; begin with 1. Raises: StorageError."""
+        return await self._inspector.votes(max(from_slot, self.recovered.compacted_slot + 1), self.commit_slot)
+
+    async def mend_facts(self) -> int:
+        """Verify identity, promise, compaction and peers; write what is damaged anew from memory, and count it.
+
+        Memory was verified at the start, and is what this node has said since. Raises: StorageError.
+        """
+        mended = await self._inspector.mend_meta(self._facts)
+        async with self._peering:
+            damaged = await self._inspector.damaged_peers()
+            if damaged and self._peers:
+                await self._write_peers(self._peers)
+            for node, checksum in damaged:
+                if node not in self._peers:
+                    await self._connection.query(DROP_PEER, (node, checksum))
+        return mended + len(damaged)
+
     def file_bytes(self) -> int:
         """Return the size of the database, without the write-ahead log. Raises: OSError."""
         return self._path.stat().st_size
@@ -247,6 +291,18 @@ class Journal:
                 await asyncio.to_thread(mark_open, self._directory)
         except DiskFull as error:
             log.warning("starting on a full disk", extra={"reason": str(error)})
+
+    def _facts(self) -> dict[str, Row]:
+        """The rows of `meta` as they ought to be."""
+        return {
+            "identity": encode_identity(self.identity),
+            "promise": encode_promise(self._seal, PromiseRecord(self._promised, self.seq)),
+            "compaction": encode_compaction(self._seal, CompactionRecord(self.recovered.compacted_slot, self.seq)),
+        }
+
+    async def _write_peers(self, peers: Mapping[int, PeerRecord]) -> None:
+        columns = [column for node, peer in peers.items() for column in encode_peer(self._seal, node, peer)]
+        await self._connection.query(_insert("peers", PEER_COLUMNS, len(peers)), columns)
 
     async def _save_promise(self, ballot: Ballot, seq: int) -> None:
         await self._connection.query(SAVE_META, ("promise", *encode_promise(self._seal, PromiseRecord(ballot, seq))))

@@ -22,10 +22,10 @@ from paxoskv.storage.scan import Recovered, Scan, SlotUnknown
 from paxoskv.storage.schema import PEER_COLUMNS
 
 CHUNK_BYTES_MAX = 1 << 20
-_ROWS_MAX = 256
-_SLOT_MIN, _SLOT_MAX = -(1 << 63), (1 << 63) - 1
+ROWS_MAX = 256
+SLOT_MIN, SLOT_MAX = -(1 << 63), (1 << 63) - 1
 
-_SIZES = f"SELECT slot, length(value) FROM votes WHERE slot BETWEEN ? AND ? ORDER BY slot LIMIT {_ROWS_MAX}"
+_SIZES = "SELECT slot, length(value) FROM votes WHERE slot BETWEEN ? AND ? ORDER BY slot LIMIT ?"
 _ROWS = f"SELECT {VOTE_COLUMNS} FROM votes WHERE slot BETWEEN ? AND ? ORDER BY slot"
 
 _REPLACE = "This node must not vote: replace it by a new one"
@@ -64,8 +64,8 @@ class Reader:
         if promise is None or compaction is None:
             raise self.corrupt(f"the {'compaction' if promise else 'promise'} row fails its checksum")
         scan = Scan(promise, compaction)
-        at = _SLOT_MIN
-        while rows := await self.rows(at, _SLOT_MAX, CHUNK_BYTES_MAX):
+        at = SLOT_MIN
+        while rows := await self.rows(at, SLOT_MAX, CHUNK_BYTES_MAX):
             for row in rows:
                 try:
                     scan.take(row, decode_vote(self._seal, row))
@@ -97,13 +97,13 @@ class Reader:
         """Return the error that says `what` about this journal."""
         return JournalCorrupt(f"{self._path} is damaged: {what}. {_REPLACE}")
 
-    async def rows(self, from_slot: Slot, to_slot: Slot, bytes_max: int) -> Sequence[Row]:
+    async def rows(self, from_slot: Slot, to_slot: Slot, bytes_max: int, rows_max: int = ROWS_MAX) -> Sequence[Row]:
         """Return the first rows of a range whose values fit in `bytes_max`, one at least, if there is any.
 
         The sizes are asked for first: they cost no reading of the values.
         """
         last, size = None, 0
-        for slot, value_bytes in await self._connection.query(_SIZES, (from_slot, to_slot)):
+        for slot, value_bytes in await self._connection.query(_SIZES, (from_slot, to_slot, rows_max)):
             size += value_bytes or 0
             if last is not None and size > bytes_max:
                 break

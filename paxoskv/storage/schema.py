@@ -17,5 +17,6 @@ VOTES = (
 TABLES = (META, PEERS, VOTES)
 
 PEER_COLUMNS = "node, incarnation, seq, checksum"
+DROP_PEER = "DELETE FROM peers WHERE node = ? AND checksum IS ?"
 
 SAVE_META = "INSERT OR REPLACE INTO meta(name, payload, checksum) VALUES (?, ?, ?)"

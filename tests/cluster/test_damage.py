@@ -84,6 +84,47 @@ async def test_a_damaged_promise_or_peer_is_refused(tmp_path: Path, ports: PortL
             await kv.put(b"k", b"v")
 
 
+async def test_damage_under_a_running_node_is_found_and_repaired(tmp_path: Path, ports: PortLease) -> None:
+    """The leader's, while it leads: the values have left its memory, so the peers tell them."""
+    async with Cluster(tmp_path, ports, flags=["--scrub-s", "0.2"]) as cluster:
+        leader = await cluster.leader()
+        async with cluster.connect() as kv:
+            for number in range(120):  # more than the tail that a node keeps in memory
+                await kv.put(b"k%d" % number, b"value %04d;" % number + bytes(100 << 10))
+            file = leader.directory / "journal.db"
+            await eventually(lambda: find(file, b"value 0007;"), 20, "a checkpoint of the journal")
+            for number in (7, 8, 20):
+                change(file, find(file, b"value %04d;" % number), b"VALUE")
+            await eventually(lambda: repaired_rows(leader, 3), 60, "three rows written anew")
+            await kv.put(b"k", b"v")
+        assert "records were damaged since they were written" in leader.said()
+        status = await eventually(partial(repaired, leader), 20, "a repaired leader")
+        assert status["scrubbed_rows"] > 120
+        assert status["last_scrub_s"] is not None
+        assert await leader.stop() == 0
+        leader.start()
+        await leader.serves()
+        assert "damaged" not in leader.said()
+
+
+def find(file: Path, text: bytes) -> int:
+    """Return where `text` stands in a file, 0 if nowhere."""
+    return max(file.read_bytes().find(text), 0)
+
+
+def change(file: Path, at: int, data: bytes) -> None:
+    """Write over a file that others have open."""
+    assert at > 0
+    with file.open("r+b") as stream:
+        stream.seek(at)
+        stream.write(data)
+
+
+async def repaired_rows(node: NodeProcess, least: int) -> bool:
+    """Whether a node has written so many damaged rows anew."""
+    return bool((await node.status())["repaired_rows"] >= least)
+
+
 def hurt(directory: Path, sql: str) -> None:
     """Change the journal of a node that was stopped in order."""
     with closing(sqlite3.connect(directory / "journal.db", isolation_level=None)) as connection:

@@ -83,3 +83,11 @@ def test_a_damaged_row_claims_a_sequence_number_if_it_has_one() -> None:
     assert claimed_seq(row) == 99
     for wrong in (None, -1, 1.5, b"99"):
         assert claimed_seq((*row[:5], wrong, *row[6:])) == 0
+
+
+def test_no_sort_of_row_passes_as_another_whatever_its_length() -> None:
+    """P5: the row of a peer can hold the very bytes of a promise or of a compaction, and its checksum."""
+    node, text, seq, checksum = encode_peer(SEAL, 2, PeerRecord("8 bytes.", 9))
+    payload = node.to_bytes(8, "big") + seq.to_bytes(8, "big") + text
+    assert decode_promise(SEAL, (payload, checksum)) is None
+    assert decode_compaction(SEAL, (payload[:16], SEAL.checksum(b"peer", payload[:16]))) is None
