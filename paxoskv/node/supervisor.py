@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -11,6 +12,8 @@ from paxoskv.node.exits import BUG, NodeFailure, as_failure
 from paxoskv.storage.errors import StorageError
 
 log = logging.getLogger(__name__)
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Supervisor:
@@ -32,12 +35,16 @@ class Supervisor:
             self._failure.set_exception(_reason(error))
 
     def on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Exception handler of the loop: an error in a callback is a bug like one in a task."""
+        """Exception handler of the loop: an error in a callback is a bug like one in a task.
+
+        Not so a connection that cannot be accepted for want of file descriptors or memory: asyncio tries again.
+        """
         error = context.get("exception")
-        if isinstance(error, Exception):
+        is_shortage = isinstance(error, OSError) and error.errno in _SHORTAGES
+        if isinstance(error, Exception) and not is_shortage:
             self.fail(error)
         else:
-            log.error("event loop complains", extra={"reason": str(context.get("message"))})
+            log.error("event loop complains", extra={"reason": f"{context.get('message')}: {error}"})
 
     async def wait(self, stop: asyncio.Event) -> None:
         """Return when `stop` is set. Raises: NodeFailure when something failed."""

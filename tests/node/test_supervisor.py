@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
@@ -86,12 +87,22 @@ async def test_an_error_in_a_callback_of_the_loop_ends_the_node_too() -> None:
     assert "ZeroDivisionError" in str(failure)
 
 
-async def test_a_complaint_of_the_loop_without_an_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [None, OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENFILE, "full")])
+async def test_a_complaint_of_the_loop_that_is_no_error_of_ours_is_only_logged(
+    error: OSError | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio reports a connection that it cannot accept for want of descriptors, and tries again (R24)."""
     supervisor, stop = Supervisor(), asyncio.Event()
-    supervisor.on_loop_error(asyncio.get_running_loop(), {"message": "socket.send() raised"})
+    supervisor.on_loop_error(asyncio.get_running_loop(), {"message": "socket.accept() failed", "exception": error})
     stop.set()
     await supervisor.wait(stop)
-    assert [vars(record)["reason"] for record in caplog.records] == ["socket.send() raised"]
+    assert [vars(record)["reason"] for record in caplog.records] == [f"socket.accept() failed: {error}"]
+
+
+async def test_any_other_error_of_the_system_in_a_callback_is_a_failure() -> None:
+    supervisor = Supervisor()
+    supervisor.on_loop_error(asyncio.get_running_loop(), {"message": "?", "exception": OSError(errno.EIO, "disk")})
+    assert (await failure_of(supervisor)).code == BUG
 
 
 async def test_work_that_ends_or_is_cancelled_is_no_failure() -> None:
