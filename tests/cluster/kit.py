@@ -181,7 +181,7 @@ class Cluster:
     """Nodes 1 to `count` of one cluster. Entering starts them and waits for a leader; leaving kills what is left.
 
     A node that ended without being told to fails the test; a failing test shows the end of every log.
-    flags: for every node, besides `patience`.
+    flags: for every node, besides `patience`. absent: members that are not started at entry.
     """
 
     def __init__(
@@ -191,8 +191,10 @@ class Cluster:
         count: int = 3,
         flags: Sequence[str] = (),
         patience: Sequence[str] = PATIENCE,
+        absent: Sequence[int] = (),
     ) -> None:
         base_port = ports.base(count)
+        self._absent = absent
         self.members = ",".join(
             f"{number}={LOOPBACK}:{base_port + PEER_PORT_OFFSET + number}" for number in range(1, count + 1)
         )
@@ -202,9 +204,11 @@ class Cluster:
         }
 
     async def __aenter__(self) -> Self:
+        present = [node for node in self if node.number not in self._absent]
         try:
-            self.start(bootstrap=True)
-            await self.all_serve()
+            self.start(*(node.number for node in present), bootstrap=True)
+            for node in present:
+                await node.serves()
             await self.leader()
         except BaseException:
             self.clean_up()
