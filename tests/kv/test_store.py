@@ -108,6 +108,15 @@ def test_a_page_ends_at_its_limit_and_says_whether_more_is_left() -> None:
     assert names(store.range(b"", b"c", 2, False, 999)) == ([b"a", b"b"], False)
 
 
+def test_a_deleted_key_is_in_no_range_until_it_is_written_again() -> None:
+    """P28: and comes back once, in its place."""
+    store = filled(b"a", b"b", b"c")
+    store.delete(b"b")
+    assert names(store.range(b"", b"", 9, False, 999)) == ([b"a", b"c"], False)
+    store.put(b"b", b"again")
+    assert names(store.range(b"", b"", 9, False, 999)) == ([b"a", b"b", b"c"], False)
+
+
 def test_a_page_ends_before_it_exceeds_its_bytes() -> None:
     """H4: of keys and values together, 11 for each record here."""
     store = filled(b"a", b"b", b"c", value_bytes=10)

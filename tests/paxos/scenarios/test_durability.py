@@ -132,6 +132,32 @@ def test_a_ballot_whose_prepare_left_is_never_used_again() -> None:
     assert c.replica(3).role is Role.CANDIDATE
 
 
+def test_a_ballot_of_which_nobody_told_us_is_not_used_again_either() -> None:
+    """P2. The Prepares of the former life are still under way: nobody but our own journal knows that they left."""
+    c = Cluster()
+    c.campaign(3)
+    first = c.replica(3).promised
+    late = c.take(Prepare, frm=3)
+    c.restart(3)
+    c.campaign(3)
+    assert c.replica(3).promised > first
+    c.drop(Prepare)
+    c.put(late)
+    c.settle()
+    assert c.replica(3).role is not Role.LEADER, "by promises to its former life"
+
+
+def test_every_try_has_a_ballot_of_its_own() -> None:
+    """P2: also in one life, and if nobody answered the try before."""
+    c = Cluster()
+    ballots = []
+    for _ in range(3):
+        c.campaign(3)
+        c.drop(Prepare)
+        ballots.append(c.replica(3).promised)
+    assert ballots == sorted(set(ballots))
+
+
 @pytest.mark.parametrize("victim", [1, 2, 3])
 @pytest.mark.parametrize("synced", range(4))
 def test_a_crash_at_every_point_around_the_disk(victim: int, synced: int) -> None:
