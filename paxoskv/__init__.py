@@ -23,6 +23,7 @@ from paxoskv.client import (
 )
 from paxoskv.errors import (
     BadRequest,
+    DiskFull,
     InternalError,
     OutcomeUnknown,
     Overloaded,
@@ -40,6 +41,7 @@ __all__ = [
     "Client",
     "Consistency",
     "DeleteResult",
+    "DiskFull",
     "Entry",
     "GetResult",
     "InternalError",

@@ -3,6 +3,7 @@
     BadRequest       the request is wrong: correct it; trying again will not help
     TooLarge         the same, because a limit is exceeded
     Unavailable      surely not applied: try again later
+    DiskFull         the same, because a node that should lead has no space left: make room there
     Overloaded       surely not applied: try again after `retry_after_s`
     OutcomeUnknown   perhaps applied: find out by reading before the next step
     ProtocolMismatch what listens at the endpoint is no node of ours: correct the endpoint
@@ -28,6 +29,10 @@ class TooLarge(BadRequest):
 
 class Unavailable(PaxoskvError):
     """No node could serve the request in time: no leader, no quorum, or no node reachable. Surely not applied."""
+
+
+class DiskFull(Unavailable):
+    """No leader was to be found, and the node that was asked has a full disk; the message names it."""
 
 
 class Overloaded(PaxoskvError):

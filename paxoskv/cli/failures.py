@@ -27,6 +27,7 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.BadRequest, USAGE, "bad_request"),
     (errors.ProtocolMismatch, USAGE, "protocol_mismatch"),
     (errors.Overloaded, UNAVAILABLE, "overloaded"),
+    (errors.DiskFull, UNAVAILABLE, "disk_full"),
     (errors.Unavailable, UNAVAILABLE, "unavailable"),
     (errors.OutcomeUnknown, OUTCOME_UNKNOWN, "outcome_unknown"),
     (click.ClickException, USAGE, "usage"),

@@ -22,6 +22,8 @@ from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, frame
 _REFUSALS_BEFORE_LEAVING = 3
 """Attempts of one operation that a node may call unavailable before another node is asked."""
 
+_HELPLESS = (protocol.UNAVAILABLE, protocol.DISK_FULL)
+
 _TIMER_RESOLUTION_S = 0.001
 
 
@@ -218,7 +220,7 @@ class Channel:
             return
         pause_s = max(backoff_s(operation.retries, self._random), refusal.retry_after_s)
         operation.timer = self._loop.call_later(pause_s, self._retry, operation)
-        helpless = refusal.status == protocol.UNAVAILABLE and operation.retries % _REFUSALS_BEFORE_LEAVING == 0
+        helpless = refusal.status in _HELPLESS and operation.retries % _REFUSALS_BEFORE_LEAVING == 0
         if helpless or refusal.status == protocol.SHUTTING_DOWN:
             self.leave(refusal.message)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from paxoskv.client.answers import Refusal
-from paxoskv.errors import BadRequest, OutcomeUnknown, Overloaded, PaxoskvError, TooLarge, Unavailable
+from paxoskv.errors import BadRequest, DiskFull, OutcomeUnknown, Overloaded, PaxoskvError, TooLarge, Unavailable
 from paxoskv.net import protocol
 
 Parse = Callable[[tuple[Any, ...]], Any]
@@ -18,6 +18,7 @@ _SURELY_NOT_APPLIED = {
     protocol.UNAVAILABLE,
     protocol.OVERLOADED,
     protocol.SHUTTING_DOWN,
+    protocol.DISK_FULL,
 }
 _FINAL: dict[int, type[BadRequest]] = {protocol.BAD_REQUEST: BadRequest, protocol.TOO_LARGE: TooLarge}
 
@@ -89,6 +90,8 @@ class Operation:
             return OutcomeUnknown(self._in_doubt(reason))
         if refusal and refusal.status == protocol.OVERLOADED:
             return Overloaded(f"not applied, the cluster is overloaded: {reason}", refusal.retry_after_s)
+        if refusal and refusal.status == protocol.DISK_FULL:
+            return DiskFull(f"not applied: {reason}")
         return Unavailable(f"not applied: {reason}")
 
     def _in_doubt(self, reason: str) -> str:

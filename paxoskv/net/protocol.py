@@ -58,6 +58,9 @@ OVERLOADED = 5
 SHUTTING_DOWN = 6
 """Surely not applied: this node is going down. Try elsewhere."""
 
+DISK_FULL = 7
+"""Surely not applied: no leader is known here, and this node's disk is full. Make room, or try elsewhere (P9)."""
+
 LEADER = 100
 GOODBYE = 101
 

@@ -126,6 +126,10 @@ class NodeConfig:
         default=600.0,
         metadata=_setting("session_idle_s", float, "idle log time that ends a session", least=1, most=31_536_000),
     )
+    ballast_bytes: int = field(
+        default=4 << 20,
+        metadata=_setting("ballast_bytes", int, "reserve for a full disk; 0: none", least=0, most=1 << 30),
+    )
     scrub_s: float = field(
         default=3600.0,
         metadata=_setting("scrub_s", float, "pause between verifications of the journal; 0: none", least=0, most=1e8),

@@ -50,6 +50,7 @@ class Engine:
     """Owns the replica and the state machine of one node.
 
     send: gives a message to the link of a peer. load: has chosen slots read for a laggard.
+    disk_full: why the disk takes no more votes, None if it does (P9).
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Engine:
         self._send = send
         self._load = load
         self._clock = clock
+        self.disk_full: str | None = None
         self._journal: Journal | None = None
         self._events: EngineEvents | None = None
         self._ticket = 0
@@ -98,6 +100,11 @@ class Engine:
     def on_timer(self) -> None:
         """A few milliseconds have passed."""
         self._carry_out(self.replica.on_timer(self._clock()))
+
+    def on_disk_full(self, reason: str | None) -> None:
+        """The disk is full, or with None has space again."""
+        self.disk_full = reason
+        self._carry_out(self.replica.on_disk_full(reason is not None, self._clock()))
 
     def on_damaged(self, slots: Collection[Slot]) -> None:
         """The journal found these records damaged (P5)."""

@@ -83,6 +83,9 @@ class Requests:
             self._proposals.submit(command, waiter)
         elif leader is not None:
             self._forwards.submit(leader, command, waiter)
+        elif self._engine.disk_full is not None:
+            why = f"no leader is known, and the disk of node {self._engine.replica.node} is full"
+            waiter.fail(protocol.DISK_FULL, f"{why}: {self._engine.disk_full}")
         else:
             waiter.unavailable("no leader is known here: a quorum is missing, or an election is under way")
 

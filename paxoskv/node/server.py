@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from paxoskv.kv.machine import Machine
+from paxoskv.net.stream import FrameStream
 from paxoskv.node.clients import Clients, ClientStream
 from paxoskv.node.config import NodeConfig
 from paxoskv.node.coordinator import Coordinator
@@ -97,6 +98,7 @@ class Node:
     ) -> None:
         self._config = config
         self._supervisor = supervisor
+        self._servers: list[asyncio.AbstractServer] = []
         self._memory = PeerMemory(journal.peers, journal.save_peers)
         introductions = Introductions(
             journal.identity,
@@ -111,7 +113,9 @@ class Node:
         laggards = Laggards(journal, replica, mesh.send, supervisor)
         self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
         laggards.connect(engine)
-        self._writer = JournalWriter(journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)))
+        self._writer = JournalWriter(
+            journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)), engine.on_disk_full
+        )
         self._scrubber = Scrubber(journal, engine.on_damaged, config.scrub_s, clock)
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
@@ -132,12 +136,9 @@ class Node:
 
     async def start(self, client_socket: socket.socket, peer_socket: socket.socket) -> None:
         """Begin to write, to listen, to dial and to let time pass."""
-        loop = asyncio.get_running_loop()
         self._supervisor.spawn(self._writer.run(), "journal writer")
-        self._servers = [
-            await loop.create_server(lambda: Inbound(self._mesh), sock=peer_socket),
-            await loop.create_server(lambda: ClientStream(self._clients), sock=client_socket),
-        ]
+        await self._listen(lambda: Inbound(self._mesh), peer_socket, self._config.listen_peer, "peers")
+        await self._listen(lambda: ClientStream(self._clients), client_socket, self._config.listen_client, "clients")
         peers = {node: address for node, address in self._config.addresses.items() if node != self._config.node}
         self._mesh.start(peers, self._config.peer_queue_bytes_max)
         self._supervisor.spawn(self._tick(), "ticker")
@@ -146,11 +147,17 @@ class Node:
             self._supervisor.spawn(self._scrubber.run(), "scrubber")
         log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
 
+    async def _listen(self, make: Callable[[], FrameStream], sock: socket.socket, address: str, whom: str) -> None:
+        """Open a bound port. Raises: NodeFailure, if another process has opened it since."""
+        try:
+            self._servers.append(await asyncio.get_running_loop().create_server(make, sock=sock))
+        except OSError as error:
+            raise _cannot_listen(address, whom, error) from error
+
     async def retire(self) -> None:
         """Finish or fail what is in flight, and hand leadership over without a silence."""
         log.info("shutting down")
-        for server in self._servers:
-            server.close()
+        self._stop_listening()
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self._proposals.drain()
@@ -167,8 +174,13 @@ class Node:
 
     async def close(self) -> None:
         """End every task, the writer last and only when it has written what it was given."""
+        self._stop_listening()
         await self._writer.close()
         await self._supervisor.cancel()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
 
     async def _tick(self) -> None:
         """Let time pass in the core."""
@@ -220,7 +232,7 @@ async def replay(journal: Journal, machine: Machine) -> None:
 
 async def _open_journal(config: NodeConfig) -> Journal:
     opener = Journal.create if config.bootstrap else Journal.open
-    journal = await opener(config.directory, config.cluster_id, config.node)
+    journal = await opener(config.directory, config.cluster_id, config.node, config.ballast_bytes)
     found = journal.recovered
     if len(config.cluster) == 1 and found.commit_slot < found.known_slot:
         await journal.close()
@@ -244,6 +256,10 @@ def _bind(address: str, whom: str) -> socket.socket:
             sock.close()
             raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise NodeFailure(USAGE, f"cannot listen on {address} for {whom}: {reason}. Choose another port") from error
+        raise _cannot_listen(address, whom, error) from error
     return sock
+
+
+def _cannot_listen(address: str, whom: str, error: OSError) -> NodeFailure:
+    reason = error.strerror or str(error)
+    return NodeFailure(USAGE, f"cannot listen on {address} for {whom}: {reason}. Choose another port")

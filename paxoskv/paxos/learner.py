@@ -57,7 +57,7 @@ class Learner:
         if log.is_in_journal(slot):
             self._asked_s = now
             out.load.append(Load(self._node, slot, log.sound_to(slot)))
-        elif slot <= self._known.get(peer, 0):
+        elif slot <= self._known.get(peer, 0) and not log.is_full:
             self._asked_s = now
             to_slot = log.lost_to(slot) if slot <= log.known_slot else self._known[peer]
             out.send_now.append(Envelope(peer, CatchUp(slot, min(to_slot, self._known[peer]))))
@@ -91,7 +91,7 @@ class Learner:
         """Take over chosen values that follow ours, then go on asking until level with the sender."""
         log, before = self._log, self._log.commit_slot
         for slot, vote in msg.votes:
-            if slot == log.commit_slot + 1:
+            if slot == log.commit_slot + 1 and (not log.is_full or log.is_in_journal(slot)):
                 self._adopt(slot, vote, out)
         if log.commit_slot == before:
             return

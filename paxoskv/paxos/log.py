@@ -28,6 +28,7 @@ class Log:
                     `commit_slot` only after a start that found the record of a chosen slot damaged (P5).
     compacted_slot: slots up to it are no longer in the journal.
     faulty:         slots above `commit_slot` whose record is damaged: neither a vote nor "no vote" (P5). Ascending.
+    is_full:        the disk takes no more votes: none is kept until it does (P9).
     mended:         how many records were written anew because the old one was damaged.
     Invariant: compacted_slot <= commit_slot <= known_slot.
     """
@@ -47,6 +48,7 @@ class Log:
         self.compacted_slot = compacted_slot
         self.faulty = sorted(faulty)
         self.mended = 0
+        self.is_full = False
         self._tail_from = commit_slot + 1
         self._tail_bytes = 0
         self._open_bytes = sum(len(vote.value) for vote in self.votes.values())
@@ -67,8 +69,10 @@ class Log:
     def has_room(self, slot: Slot) -> bool:
         """Whether a vote in `slot` may be kept: near enough, and open votes do not fill their memory yet.
 
-        The slot after the known ones always has room: it is what frees the others.
+        The slot after the known ones always has room, unless the disk is full: it is what frees the others.
         """
+        if self.is_full:
+            return False
         ahead = slot - self.known_slot
         return ahead <= 1 or (ahead <= SLOT_AHEAD_MAX and self._open_bytes < OPEN_BYTES_MAX)
 

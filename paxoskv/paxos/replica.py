@@ -164,6 +164,14 @@ class Replica:
         """All records up to `ticket` are durable; what waited for them is released by the runtime."""
         self._disk.on_written(ticket, now)
 
+    def on_disk_full(self, is_full: bool, now: float) -> Effects:
+        """The disk takes no more votes, or takes them again (P9): promises still find room, a leadership does not."""
+        out = Effects()
+        self._disk.is_full = self.log.is_full = is_full
+        if is_full and self.role is not Role.FOLLOWER:
+            self._become_follower(now, out)
+        return self._finish(now, out)
+
     def on_damaged(self, slots: Collection[Slot], now: float) -> Effects:
         """The journal found the records of `slots` damaged while it read them: have them written anew (P5)."""
         out = Effects()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from paxoskv.paxos.ballot import Ballot, Slot, Vote
 from paxoskv.paxos.effects import SavePromise, SaveVote, Write
+from paxoskv.storage.ballast import Ballast
 from paxoskv.storage.birth import bear
 from paxoskv.storage.connection import Connection, translated_os
 from paxoskv.storage.directory import make_directory
@@ -61,6 +63,7 @@ class Journal:
     seq:               the durable sequence number, +1 per transaction of promises or votes (P4).
     commit_slot:       the durable one: up to it every vote in the journal is the chosen one. After a start that found
                        a chosen vote damaged it begins below that one, at `recovered.commit_slot`.
+    ballast:           the reserve for a full disk (P9); whoever writes gives it up and takes it back.
     unsettled_bytes:   about how much of the write-ahead log is not in the database yet; `checkpoint` moves it.
     """
 
@@ -77,6 +80,7 @@ class Journal:
         self.seq = recovered.seq
         self.commit_slot = recovered.commit_slot
         self.unsettled_bytes = 0
+        self.ballast = Ballast(directory, 0)
         self._directory = directory
         self._path = directory / JOURNAL_NAME
         self._connection = connection
@@ -88,11 +92,12 @@ class Journal:
         self._peering = asyncio.Lock()
         self._inspector = Inspector(connection, self._seal, self._reader)
         self._cache: PageCache | None = None
+        self._has_begun = True
 
     # Beginning and end
 
     @classmethod
-    async def create(cls, directory: Path, cluster: str, node: int) -> Journal:
+    async def create(cls, directory: Path, cluster: str, node: int, ballast_bytes: int = 0) -> Journal:
         """Make the journal of a node that never ran, then open it; one that is there already is only opened.
 
         Raises: StorageError, as `open`, but not NotBootstrapped; DiskFull, if there is no room for it.
@@ -100,11 +105,13 @@ class Journal:
         make_directory(directory)
         if not is_born(directory):
             await asyncio.to_thread(bear, directory, Identity.new(cluster, node))
-        return await cls.open(directory, cluster, node)
+        return await cls.open(directory, cluster, node, ballast_bytes)
 
     @classmethod
-    async def open(cls, directory: Path, cluster: str, node: int) -> Journal:
+    async def open(cls, directory: Path, cluster: str, node: int, ballast_bytes: int = 0) -> Journal:
         """Open and verify the journal in `directory`; whoever calls holds its DirectoryLock.
+
+        ballast_bytes: kept in reserve for a full disk; what there is not room for now may be acquired later.
 
         Raises: NotBootstrapped, WrongIdentity, UnknownFormat, JournalCorrupt, JournalFailed, DirectoryInUse,
         DirectoryUnusable; each with its remedy in the message.
@@ -116,6 +123,7 @@ class Journal:
             try:
                 await connection.check_structure(TABLES)
                 self = await cls.attach(directory, connection, cluster, node)
+                self.ballast = Ballast(directory, ballast_bytes)
                 await self._begin()
             except BaseException:
                 await connection.close()
@@ -181,6 +189,17 @@ class Journal:
         """
         await self._save_promise(self._promised, self.seq)
         await self.checkpoint()
+
+    async def begin(self) -> None:
+        """Prove that the disk takes writes, then mark the journal as in use; once. Raises: StorageError, as `write`.
+
+        In this order: from the mark on, the write-ahead log is missed if it is not there.
+        """
+        if not self._has_begun:
+            await self.prove()
+            with translated_os(self._path):
+                await asyncio.to_thread(mark_open, self._directory)
+            self._has_begun = True
 
     async def save_peers(self, peers: Mapping[int, PeerRecord]) -> None:
         """Remember what is known of some peers; durable when this returns. Raises: StorageError, as `write`."""
@@ -284,13 +303,19 @@ class Journal:
     # Inside
 
     async def _begin(self) -> None:
-        """Prove that the disk takes writes, and mark the journal as in use. A full disk may wait: see the writer."""
+        """Begin to write. A full disk may wait: see the writer."""
+        self._has_begun = False
         try:
-            await self.prove()
-            with translated_os(self._path):
-                await asyncio.to_thread(mark_open, self._directory)
+            await self.ballast.acquire()
+        except DiskFull as error:
+            log.warning("starting without a reserve on the disk", extra={"reason": str(error)})
+        try:
+            await self.begin()
         except DiskFull as error:
             log.warning("starting on a full disk", extra={"reason": str(error)})
+            if await self.ballast.release():
+                with suppress(DiskFull):
+                    await self.begin()
 
     def _facts(self) -> dict[str, Row]:
         """The rows of `meta` as they ought to be."""

@@ -15,6 +15,9 @@ from paxoskv.storage.journal import STATEMENT_BYTES_MAX, STATEMENT_ROWS_MAX, Jou
 RETRY_S = 0.2
 """Between two tries on a full disk."""
 
+REFILL_S = 1.0
+"""Between two looks whether a full disk has space again."""
+
 IDLE_S = 0.05
 IDLE_CHECKPOINT_BYTES = 256 << 10
 """A log larger than this is moved into the database when nothing was submitted for IDLE_S."""
@@ -42,12 +45,18 @@ class JournalWriter:
 
     on_written: called on the loop with the highest ticket that is durable, with all before it (P1).
     on_failed:  called once, when the disk has failed; nothing is written or reported after it (P6).
+    on_full:    called with the reason when the disk is full: the reserve is given up for what is queued and for
+                promises, and no more votes may be submitted. Called with None when there is space again (P9).
     backlog_bytes, backlog_records: what was submitted and is not durable yet; bounded by whoever submits (P33).
-    stalled:    why nothing can be written just now, None if all is well.
+    stalled:    why the disk takes nothing more, None if all is well.
     """
 
     def __init__(
-        self, journal: Journal, on_written: Callable[[int], None], on_failed: Callable[[StorageError], None]
+        self,
+        journal: Journal,
+        on_written: Callable[[int], None],
+        on_failed: Callable[[StorageError], None],
+        on_full: Callable[[str | None], None],
     ) -> None:
         self.backlog_bytes = 0
         self.backlog_records = 0
@@ -55,6 +64,8 @@ class JournalWriter:
         self._journal = journal
         self._on_written = on_written
         self._on_failed = on_failed
+        self._on_full = on_full
+        self._refill_s = 0.0
         self._queue: deque[_Unit] = deque()
         self._wake = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
@@ -103,6 +114,8 @@ class JournalWriter:
 
     async def _write_all(self) -> None:
         try:
+            if self._journal.ballast.is_missing:
+                await self._refill()
             while self._queue or not self._closing:
                 if not self._queue:
                     await self._idle()
@@ -129,14 +142,36 @@ class JournalWriter:
         try:
             await operation
         except DiskFull as error:
-            if self.stalled is None:
-                log.error("the journal stands still", extra={"reason": str(error)})
-            self.stalled = str(error)
+            self._stall(error)
+            await self._journal.ballast.release()
             return False
         if self.stalled is not None:
-            log.info("the journal goes on")
-        self.stalled = None
+            await self._refill()
         return True
+
+    def _stall(self, error: DiskFull) -> None:
+        if self.stalled is None:
+            log.error("the disk takes nothing more", extra={"reason": str(error)})
+        self.stalled = str(error)
+        self._on_full(self.stalled)
+
+    async def _refill(self) -> None:
+        """See whether there is space again, from time to time: for the log in the database, and for the reserve."""
+        now = asyncio.get_running_loop().time()
+        if now < self._refill_s:
+            return
+        self._refill_s = now + REFILL_S
+        try:
+            await self._journal.begin()
+            await self._journal.checkpoint()
+            await self._journal.ballast.acquire()
+        except DiskFull as error:
+            self._stall(error)
+            return
+        if self.stalled is not None:
+            log.info("the disk has space again")
+            self.stalled = None
+            self._on_full(None)
 
     def _take(self) -> list[_Unit]:
         """Take from the queue what fits in one transaction, one unit at least."""
@@ -153,14 +188,15 @@ class JournalWriter:
     async def _idle(self) -> None:
         """Wait for work; a long log is moved as soon as nobody has anything to write (P8)."""
         self._wake.clear()
-        if self._journal.unsettled_bytes < IDLE_CHECKPOINT_BYTES:
+        is_full = self.stalled is not None
+        if not is_full and self._journal.unsettled_bytes < IDLE_CHECKPOINT_BYTES:
             await self._wake.wait()
             return
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(RETRY_S if is_full else IDLE_S):
                 await self._wake.wait()
         except TimeoutError:
-            await self._checkpoint()
+            await (self._refill() if is_full else self._checkpoint())
 
     async def _keep_log_short(self) -> None:
         if self._journal.unsettled_bytes > WAL_BYTES_MAX:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import paxoskv.client as client
-from paxoskv.errors import BadRequest, TooLarge
+from paxoskv.errors import BadRequest, DiskFull, TooLarge
 from paxoskv.net import protocol
 from tests.client.fake import BALLOT, FakeNode, raw, refuse
 
@@ -185,6 +185,16 @@ async def test_what_the_node_calls_wrong_is_not_retried(node: FakeNode, status: 
         with pytest.raises(error, match="scripted refusal"):
             await kv.get("k")
     assert [name for name, _ in node.payloads] == ["open", "put", "get", "close"]
+
+
+async def test_a_full_disk_is_told_by_name_when_the_time_is_up(node: FakeNode) -> None:
+    """P9: surely not applied; another node, or a disk with room again, may serve it until then."""
+    node.plan["put"] += [refuse(protocol.DISK_FULL)]
+    async with client.connect(node.endpoint, timeout_s=0.5) as kv:
+        await kv.put("k", "v")
+        node.always["put"] = refuse(protocol.DISK_FULL)
+        with pytest.raises(DiskFull, match="not applied: scripted refusal"):
+            await kv.put("k", "w")
 
 
 async def test_answers_of_a_newer_node_may_have_more_fields(node: FakeNode) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
 import pytest
 
+from paxoskv import DiskFull, OutcomeUnknown, Unavailable
 from tests.cluster.kit import Cluster, NodeProcess
 from tests.cluster.workload import Workload, check
 from tests.support import PortLease, eventually
@@ -84,6 +86,28 @@ async def test_a_node_may_crash_and_start_again_on_a_full_disk(
             victim.start()
             empty(victim)
         await check(cluster, load.account)
+
+
+async def test_a_write_that_no_disk_has_room_for_is_refused_by_name(
+    tmp_path: Path, ports: PortLease, small_disk: Mount
+) -> None:
+    """Typed, and surely not applied; what was there stays readable, and writing goes on when there is space."""
+    cluster = Cluster(tmp_path, ports, count=1)
+    small_disk(cluster[1].directory)
+    async with cluster, cluster.connect() as kv:
+        await kv.put(b"k", b"before")
+        fill(cluster[1])
+        with suppress(Unavailable, OutcomeUnknown):
+            while True:
+                await kv.put(b"big", bytes(VALUE_BYTES))
+        await eventually(lambda: says_full(cluster[1]), 30, "a node that says that its disk is full")
+        with pytest.raises(DiskFull, match=r"the disk of node 1 is full: .*free space in"):
+            await kv.put(b"k", b"never")
+        assert (await kv.get(b"k", consistency="stale")).value == b"before"
+        empty(cluster[1])
+        await eventually(lambda: is_healthy(cluster[1]), 30, "a node that has recovered")
+        await kv.put(b"k", b"after")
+        assert (await kv.get(b"k")).value == b"after"
 
 
 async def says_full(node: NodeProcess) -> bool:

@@ -39,3 +39,14 @@ def test_idle_time_before_a_write_does_not_count() -> None:
     disk.on_written(disk.issue(10.0), 10.1)
     disk.issue(50.0)
     assert not disk.is_stalled(50.39)
+
+
+def test_a_full_disk_is_stalled_whatever_it_still_writes() -> None:
+    """P9: promises may find room in a reserve; that is no progress."""
+    disk = DiskProgress(0.4)
+    disk.is_full = True
+    assert disk.is_stalled(10.0)
+    disk.on_written(disk.issue(10.0), 10.1)
+    assert disk.is_stalled(10.1)
+    disk.is_full = False
+    assert not disk.is_stalled(10.1)

@@ -261,3 +261,14 @@ def test_the_best_informed_teach_first() -> None:
         learner.note(node, commit_slot)
     assert learner.teachers(4) == [LEADER, 4, PEER]
     assert learner.teachers(10) == []
+
+
+def test_nothing_is_learned_that_the_disk_would_have_no_room_for() -> None:
+    """P9: what our own journal holds costs none."""
+    learner, log = damaged([2], 3)
+    learner.on_learn(PEER, Learn(9, 0, ((2, Vote(OLD, b"b")),)), 10.0, Effects())
+    log.is_full = True
+    out = Effects()
+    learner.on_commit(LEADER, NOW, 9, 20.0, out)
+    learner.on_learn(PEER, Learn(9, 0, ((3, Vote(OLD, b"c")), (4, Vote(OLD, b"d")))), 20.0, out)
+    assert out == Effects(load=[Load(NODE, 3, 3)], chosen=[(3, b"c")])

@@ -162,3 +162,12 @@ def test_only_what_the_journal_should_hold_can_be_lost() -> None:
 def test_recovery_refuses_votes_that_are_known_to_be_chosen() -> None:
     with pytest.raises(AssertionError, match="known to be chosen"):
         Log(3, {5: vote("e")}, [4], 0, known_slot=5)
+
+
+def test_a_full_disk_leaves_no_room_for_any_vote() -> None:
+    """P9: not even for the one after the commit slot."""
+    log = chosen_log(2)
+    log.is_full = True
+    assert not any(log.has_room(slot) for slot in (1, 3, 4))
+    log.is_full = False
+    assert log.has_room(3)

@@ -98,10 +98,11 @@ class Reports:
     def __init__(self) -> None:
         self.tickets: list[int] = []
         self.failures: list[StorageError] = []
+        self.full: list[str | None] = []
 
     def writer(self, journal: Journal) -> JournalWriter:
         """A writer that reports here."""
-        return JournalWriter(journal, self.tickets.append, self.failures.append)
+        return JournalWriter(journal, self.tickets.append, self.failures.append, self.full.append)
 
 
 def promises_and_votes(*slots: Slot, ballot: Ballot = B1) -> Sequence[Write]:

@@ -40,6 +40,8 @@ BATCH = 200
 ANSWER_TIMEOUT_S = 60.0
 READ_TIMEOUT_S = 30.0
 _CLUSTER_SEED = 2
+_SETTINGS = {"ballast_bytes": 0}
+"""The reserve for a full disk is megabytes of nothing: no byte of it is ever read."""
 _NO_SHIM = Shim(Path(), "not used here")
 
 
@@ -96,7 +98,7 @@ class FlipRun:
 
     async def run(self) -> Tally:
         """Flip every byte and count. Raises: CannotRun if the cluster does not start."""
-        self._cluster = await Cluster.found(self._root, 3, _NO_SHIM, _CLUSTER_SEED)
+        self._cluster = await Cluster.found(self._root, 3, _NO_SHIM, _CLUSTER_SEED, _SETTINGS)
         try:
             await self._live()
             found = await self._flip_all()
