@@ -192,9 +192,9 @@ async def test_a_full_disk_is_told_by_name_when_the_time_is_up(node: FakeNode) -
     node.plan["put"] += [refuse(protocol.DISK_FULL)]
     async with client.connect(node.endpoint, timeout_s=0.5) as kv:
         await kv.put("k", "v")
-        node.always["put"] = refuse(protocol.DISK_FULL)
+        node.always["get"] = refuse(protocol.DISK_FULL)
         with pytest.raises(DiskFull, match="not applied: scripted refusal"):
-            await kv.put("k", "w")
+            await kv.get("k")  # a write could be under way at that moment, and so in doubt
 
 
 async def test_answers_of_a_newer_node_may_have_more_fields(node: FakeNode) -> None:
