@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check fix clean
+.PHONY: help setup run test check fix mutants fuzz clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -13,6 +13,9 @@ PYTHON ?=
 PYTHONS := $(or $(PYTHON),python3.11 python3 python3.12 python3.13 python3.14)
 # Test processes; the tests are written for any number.
 WORKERS ?= 2
+# Simulated lives per mutant, to count the seeds that it takes; 0 for none.
+MUTANT_SEEDS ?= 0
+FUZZ_INPUTS ?= 1000000
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +37,12 @@ check: $(INSTALLED)  ## format, lint, types, tests; changes no file
 fix: $(INSTALLED)  ## repair what the linter can, and format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+mutants: $(INSTALLED)  ## break the rules of the protocol one at a time; every mutant has to be killed by a test
+	@exec $(BIN)/python -m scripts.mutants --jobs $(WORKERS) --seeds $(MUTANT_SEEDS)
+
+fuzz: $(INSTALLED)  ## feed every port and decoder with mutated frames; FUZZ_INPUTS=10000000 for a long run
+	@exec $(BIN)/python -m scripts.fuzz --jobs $(WORKERS) --inputs $(FUZZ_INPUTS)
 
 clean:  ## remove .venv and caches; never the data in ./.paxoskv
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.mutants import report
+from scripts.mutants import report, workplace
 from scripts.mutants.catalogue.every import ALL, matching
 from scripts.mutants.mutant import DoesNotApply, Edit, Mutant
 from scripts.mutants.runner import (
@@ -144,11 +144,17 @@ def test_mutants_are_killed_survive_or_are_invalid(repository: Path) -> None:
     assert (repository / "paxoskv" / "adder.py").read_text() == "def add(a, b):\n    return a + b\n"
 
 
-def test_a_mutant_that_hangs_is_killed_by_the_clock(repository: Path, tmp_path: Path) -> None:
+def test_a_test_that_hangs_has_seen_something_tests_that_are_slow_have_not(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hangs = replace(mutant("hangs", ""), edits=(Edit("adder.py", "add", "return a + b", "while True: pass"),))
     place = Workplace(repository, tmp_path / "place")
-    verdict = judge(place, hangs, replace(LIMITS, timeout_s=3.0))
-    assert (verdict.status, verdict.test) == (KILLED, "timeout")
+    slow = judge(place, hangs, replace(LIMITS, timeout_s=3.0))
+    assert (slow.status, slow.message) == (INVALID, "the tests did not end within 3 s")
+    monkeypatch.setattr(workplace, "HANGS_S", 1.0)
+    (place.root / "pyproject.toml").write_text("[tool.pytest.ini_options]\nfaulthandler_exit_on_timeout = true\n")
+    hung = judge(place, hangs, LIMITS)
+    assert (hung.status, hung.test, hung.message) == (KILLED, "tests/test_add.py::test_add", "hung for 1 s")
 
 
 def test_a_workplace_is_as_it_was_when_its_mutant_has_left(repository: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
 from scripts.mutants.mutant import DoesNotApply, Mutant
-from scripts.mutants.workplace import BrokenRun, Finding, Seeds, Workplace
+from scripts.mutants.workplace import TIMEOUT, BrokenRun, Finding, Seeds, Workplace
 
 SUITES = ("tests/paxos", "tests/paper", "tests/kv", "tests/net", "tests/fuzz", "tests/storage", "tests/node")
 LAST_SUITES = ("tests/client",)
@@ -25,7 +25,8 @@ KILLED, SURVIVED, INVALID = "killed", "survived", "invalid"
 class Verdict:
     """What became of a mutant.
 
-    status: KILLED by a test or by a seed; SURVIVED everything; INVALID if it could not be judged.
+    status: KILLED by a test or by a seed; SURVIVED everything; INVALID if it could not be judged: the code has moved,
+            does not run, or the tests did not come to an end. A test that hangs, by contrast, has seen something.
     test, message: the first test that failed. seeds: None if the simulated world was not asked.
     """
 
@@ -80,10 +81,14 @@ def judge_all(
 
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="paxoskv-mutants-")))
-        for number in range(jobs):
-            places.put(Workplace(repository, directory / str(number)))
+        everywhere = [Workplace(repository, directory / str(number)) for number in range(jobs)]
+        for place in everywhere:
+            places.put(place)
         pool = ThreadPoolExecutor(jobs)
-        stack.callback(pool.shutdown, cancel_futures=True)
+        stack.callback(pool.shutdown)
+        for place in everywhere:
+            stack.callback(place.stop)  # an interrupted run does not wait for its tests
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         return list(pool.map(judge_here, mutants))
 
 
@@ -102,6 +107,8 @@ def judge(place: Workplace, mutant: Mutant, limits: Limits) -> Verdict:
     except (DoesNotApply, SyntaxError, BrokenRun) as error:
         return Verdict(mutant, INVALID, "", str(error), seeds, time.monotonic() - began_s)
     wall_s = time.monotonic() - began_s
+    if finding is not None and finding.test == TIMEOUT:
+        return Verdict(mutant, INVALID, "", finding.message, seeds, wall_s)
     if finding is not None:
         return Verdict(mutant, KILLED, finding.test, finding.message, seeds, wall_s)
     status = KILLED if seeds is not None and seeds.failed is not None else SURVIVED

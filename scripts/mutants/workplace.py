@@ -17,8 +17,12 @@ from typing import NamedTuple
 from scripts.mutants.mutant import Mutant
 
 COPIED = ("paxoskv", "tests", "scripts", "pyproject.toml")
+HANGS_S = 60.0
+"""A single test that takes so long hangs; the slowest takes a few seconds."""
 FOUND_NOTHING = 5
 """pytest's exit code when there was no test to run."""
+
+TIMEOUT = "timeout"
 
 _PYTEST = (
     "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flush(); sys.stderr.flush(); os._exit(code)"
@@ -37,7 +41,7 @@ class BrokenRun(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The first test that failed, and what it said; test: "timeout" if none came to an end."""
+    """The first test that failed, and what it said; test: TIMEOUT if they did not come to an end."""
 
     test: str
     message: str
@@ -56,6 +60,7 @@ class Workplace:
 
     def __init__(self, repository: Path, directory: Path) -> None:
         self.root = directory
+        self._process: subprocess.Popen[str] | None = None
         ignored = shutil.ignore_patterns("__pycache__", ".hypothesis")
         directory.mkdir(parents=True)
         for name in COPIED:
@@ -88,17 +93,18 @@ class Workplace:
         if not present:
             return None
         settings = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-seed=0", *options]
+        settings += ["-o", f"faulthandler_timeout={HANGS_S:g}"]
         code, output = self.run(["-c", _PYTEST, *settings, *present], timeout_s)
         if code is None:
-            return Finding("timeout", f"the tests did not end within {timeout_s:g} s")
+            return Finding(TIMEOUT, f"the tests did not end within {timeout_s:g} s")
         if code in (0, FOUND_NOTHING):
             return None
         found = _FIRST_FAILURE.search(output)
         if found and "during collection" not in output:
             return Finding(found.group(1), found.group(2) or "")
-        if "Timeout (" in output:  # faulthandler ended the run
-            where = _IN_A_TEST.findall(output)
-            return Finding("timeout", f"it hung in {where[-1][0]}::{where[-1][1]}" if where else "a test hung")
+        hung = _IN_A_TEST.findall(output) if "Timeout (" in output else []  # faulthandler ended the run
+        if hung:
+            return Finding("::".join(hung[-1]), f"hung for {HANGS_S:g} s")
         raise BrokenRun(f"pytest ended with {code}:\n{output[-2000:]}")
 
     def seeds_to_kill(self, count: int, timeout_s: float) -> Seeds | None:
@@ -120,7 +126,7 @@ class Workplace:
     def run(self, arguments: Sequence[str], timeout_s: float) -> tuple[int | None, str]:
         """Run this interpreter on the copy; return exit code, None for a timeout, and all output."""
         environment = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONHASHSEED": "0"}
-        process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.root,
             env=environment,
@@ -134,14 +140,19 @@ class Workplace:
         try:
             output, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            self.stop()
             output, _ = process.communicate()
             return None, output
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
+        finally:
+            self.stop()
+            self._process = None
         return process.returncode, output
+
+    def stop(self) -> None:
+        """Kill what runs here, and what it has started."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -154,6 +154,16 @@ def test_an_acceptor_says_nothing_about_chosen_slots_it_cannot_read() -> None:
     assert one.recovered(1) == [b"2", b"3", b"4", b"e"]
 
 
+def test_a_known_choice_is_never_filled_with_a_noop() -> None:
+    """P5, P13: nodes 1 and 3 are a quorum without a vote in slot 1, which node 2 knows to be chosen."""
+    one = candidate()
+    one.on_promise(1, promise())
+    one.on_promise(3, promise({2: Vote(B2, b"b")}))
+    assert one.recovered(0) == [NOOP, b"b"]
+    one.on_promise(2, promise(known_slot=1))
+    assert one.recovered(0) is None
+
+
 def test_a_slot_known_to_be_chosen_that_nobody_has_a_vote_in_is_no_gap() -> None:
     """Two sound reports without a vote cannot be, if slot 2 was chosen: more is lost than was reported."""
     one = candidate()
