@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check fix mutants fuzz clean
+.PHONY: help setup run test check fix mutants fuzz prove clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -16,6 +16,8 @@ WORKERS ?= 2
 # Simulated lives per mutant, to count the seeds that it takes; 0 for none.
 MUTANT_SEEDS ?= 0
 FUZZ_INPUTS ?= 1000000
+PROVE_SEEDS ?= 20000
+PROVE_SECONDS ?= 300
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +45,14 @@ mutants: $(INSTALLED)  ## break the rules of the protocol one at a time; every m
 
 fuzz: $(INSTALLED)  ## feed every port and decoder with mutated frames; FUZZ_INPUTS=10000000 for a long run
 	@exec $(BIN)/python -m scripts.fuzz --jobs $(WORKERS) --inputs $(FUZZ_INPUTS)
+
+prove: $(INSTALLED)  ## the long forms of all proofs, hours: simulated lives, tormented clusters, exhaustive runs, mutants, fuzzing
+	$(BIN)/paxoskv simulate --seeds $(PROVE_SEEDS)
+	for nodes in 3 5; do $(BIN)/paxoskv verify --nodes $$nodes --seconds $(PROVE_SECONDS); done
+	$(BIN)/paxoskv verify --exhaustive syncs
+	$(BIN)/paxoskv verify --exhaustive bytes
+	$(MAKE) mutants MUTANT_SEEDS=300
+	$(MAKE) fuzz FUZZ_INPUTS=10000000
 
 clean:  ## remove .venv and caches; never the data in ./.paxoskv
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
