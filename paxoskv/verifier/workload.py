@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import count, islice
 from random import Random
 from typing import TypeVar
 
@@ -23,7 +24,12 @@ COUNTERS_HOT = 2
 OPERATIONS_PER_KEY = 300
 """Of all clients together; a few more come from those that were under way."""
 
-OPERATION_TIMEOUT_S = 3.0
+OPERATIONS_PER_CONNECTION = 400
+"""Then a client leaves and a new one comes, with a session of its own."""
+
+OPERATION_TIMEOUTS_S = (3.0, 1.0, 3.0, 0.3)
+"""One after the other for the clients: impatient ones leave operations of unknown outcome behind."""
+
 CONNECT_TIMEOUT_S = 30.0
 PAUSE_AFTER_ERROR_S = 0.02
 
@@ -152,21 +158,29 @@ class Workload:
         self._make_client = make_client
 
     async def run_client(self, number: int, endpoints: Sequence[str], stop: asyncio.Event) -> None:
-        """Do one operation after the other until `stop`. Raises: PaxoskvError only if it cannot connect."""
+        """Do one operation after the other until `stop`, on one connection after the other."""
         random = Random(f"{self._seed} client {number}")
-        process = self.recorder.history.new_process()
+        marks = (b"%d.%d" % (number, step) for step in count(1))
+        timeout_s = OPERATION_TIMEOUTS_S[number % len(OPERATION_TIMEOUTS_S)]
+        while not stop.is_set():
+            try:
+                async with self._make_client(endpoints, timeout_s=timeout_s) as kv:
+                    await self._work(kv, marks, random, stop)
+            except Unavailable:  # no node could be reached in time: operations are not begun then
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def _work(self, kv: Client, marks: Iterator[bytes], random: Random, stop: asyncio.Event) -> None:
         kinds, weights = list(_MIX), list(_MIX.values())
-        step = 0
-        async with self._make_client(endpoints, timeout_s=OPERATION_TIMEOUT_S) as kv:
-            while not stop.is_set():
-                step += 1
-                kind = random.choices(kinds, weights)[0]
-                try:
-                    await self._do(kind, process, kv, b"%d.%d" % (number, step), random)
-                except PaxoskvError as error:
-                    if leaves_open(error):
-                        process = self.recorder.history.new_process()
-                    await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+        process = self.recorder.history.new_process()
+        for mark in islice(marks, OPERATIONS_PER_CONNECTION):
+            if stop.is_set():
+                return
+            try:
+                await self._do(random.choices(kinds, weights)[0], process, kv, mark, random)
+            except PaxoskvError as error:
+                if leaves_open(error):
+                    process = self.recorder.history.new_process()
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
 
     async def _do(self, kind: str, process: int, kv: Client, mark: bytes, random: Random) -> None:
         if kind == "count":

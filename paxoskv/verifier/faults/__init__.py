@@ -7,6 +7,11 @@ A kind that cannot be injected on a machine is reported as not run, with the rea
 from __future__ import annotations
 
 from paxoskv.verifier.faults import clocks, disks, files, hostile, network, processes
-from paxoskv.verifier.faults.base import FAULTS, Fault, Lane, Need
+from paxoskv.verifier.faults.base import DECLARED, Fault, Lane, Need
 
-__all__ = ["FAULTS", "Fault", "Lane", "Need", "clocks", "disks", "files", "hostile", "network", "processes"]
+__all__ = ["FAULTS", "Fault", "Lane", "Need"]
+
+_ORDER = [module.__name__ for module in (processes, network, disks, clocks, files, hostile)]
+
+FAULTS = dict(sorted(DECLARED.items(), key=lambda item: _ORDER.index(item[1].inject.__module__)))
+"""All kinds by name, in the order in which they are listed."""

@@ -46,8 +46,8 @@ class Fault:
     hold_s: tuple[float, float]
 
 
-FAULTS: dict[str, Fault] = {}
-"""All kinds by name, in the order of their declarations."""
+DECLARED: dict[str, Fault] = {}
+"""All kinds that were declared so far, by name."""
 
 
 def fault(
@@ -62,9 +62,9 @@ def fault(
     """Declare a kind of fault: what stands before the function's `yield` injects it, what stands after it heals."""
 
     def declare(function: _Injector) -> Inject:
-        assert name not in FAULTS, f"two faults are called {name}"
+        assert name not in DECLARED, f"two faults are called {name}"
         inject = asynccontextmanager(function)
-        FAULTS[name] = Fault(name, description, pitfall, lane, inject, needs, hold_s)
+        DECLARED[name] = Fault(name, description, pitfall, lane, inject, needs, hold_s)
         return inject
 
     return declare

@@ -14,11 +14,12 @@ SIDE = 92
 RIGHT = 14
 WIDTH_MIN = 1140
 WIDTH_MAX = 8000
-PIXELS_PER_S = 18
+PIXELS_PER_S = 26
 ROW = 24
 GAP = 18
 CHART_HEIGHT = 120
 _LETTER = 6.2
+_LETTERS_MIN = 4
 _LATENCIES_MS = (0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0)
 
 
@@ -89,7 +90,7 @@ def _bands(canvas: _Canvas, bands: Sequence[Band], name: str) -> None:
     for band in bands:
         x, end = canvas.x(band.from_s), canvas.x(band.to_s)
         stood, healing = canvas.x(band.stood_s), canvas.x(band.healing_s)
-        text = band.fault if len(band.fault) * _LETTER + 8 < end - x else ""
+        text = _fitting(band.fault, end - x - 8)
         canvas.add(
             f'<g class="band {band.lane}"><title>{escape(f"{band.fault}: {band.hit}, {band.from_s:.1f} s")}</title>'
             f"{_rect('whole', x, canvas.y, end - x, ROW - 4)}"
@@ -168,6 +169,14 @@ def _levels(
 
 def _rect(kind: str, x: float, y: float, width: float, height: float) -> str:
     return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>'
+
+
+def _fitting(text: str, width: float) -> str:
+    """Return as much of `text` as fits in so many pixels, nothing if that would tell nothing."""
+    letters = int(width / _LETTER)
+    if len(text) <= letters:
+        return text
+    return text[: letters - 1] + "…" if letters >= _LETTERS_MIN else ""
 
 
 def _round_up(value: float) -> float:

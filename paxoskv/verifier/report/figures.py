@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NamedTuple
 
 from paxoskv.checker import Operation
@@ -151,10 +152,9 @@ def _buckets(operations: Sequence[Operation], begin_ns: int, seconds: float, buc
 def _phases(samples: Sequence[Sample], nodes: int, begin_ns: int, end_ns: int) -> Iterator[Phase]:
     for node in range(1, nodes + 1):
         own = [sample for sample in samples if sample.node == node]
-        ends = [sample.time_ns for sample in own[1:]] + [end_ns]
-        for sample, until_ns in zip(own, ends, strict=True):
-            from_s = max(0.0, (sample.time_ns - begin_ns) / _NS)
-            to_s = (min(until_ns, end_ns) - begin_ns) / _NS
+        for sample, following in zip_longest(own, own[1:]):
+            until_ns = end_ns if following is None else min(following.time_ns, end_ns)
+            from_s, to_s = max(0.0, (sample.time_ns - begin_ns) / _NS), (until_ns - begin_ns) / _NS
             if to_s > from_s:
                 yield Phase(node, sample.state, from_s, to_s)
 

@@ -10,11 +10,10 @@ from paxoskv.checker.counterexample import Counterexample
 from paxoskv.checker.style import STYLE as CHECKER_STYLE
 from paxoskv.checker.timeline import timeline_svg
 from paxoskv.verifier.evidence import Evidence
-from paxoskv.verifier.faults import FAULTS
 from paxoskv.verifier.report.chart import chart_of
 from paxoskv.verifier.report.figures import Figures
 from paxoskv.verifier.report.style import STYLE
-from paxoskv.verifier.report.text import verdict_lines
+from paxoskv.verifier.report.text import by_reason, verdict_lines
 from paxoskv.verifier.verdict import Verdict
 
 _LEGEND = (
@@ -54,6 +53,7 @@ def page_of(evidence: Evidence, verdict: Verdict, figures: Figures, repeat: str)
             _contradiction(verdict.history.counterexample),
             _timeline(figures),
             _faults(figures),
+            _injections(figures),
             _not_run(evidence),
             _links(evidence),
             f"<section><h2>Again</h2><p><code>{escape(repeat)}</code></p></section>",
@@ -123,16 +123,32 @@ def _faults(figures: Figures) -> str:
     )
 
 
+def _injections(figures: Figures) -> str:
+    """Every single fault in the order of time, for who wants to know what was hit."""
+    rows = "".join(
+        f'<tr><td class="number">{band.from_s:.1f} s</td><td class="name">{escape(band.fault)}</td>'
+        f'<td>{escape(band.hit)}</td><td class="number">{band.healing_s - band.stood_s:.1f} s</td>'
+        f'<td class="number">{band.gap_s:.2f} s</td></tr>'
+        for band in sorted(figures.bands, key=lambda band: band.from_s)
+    )
+    heads = (
+        '<tr><th class="number">At</th><th>Fault</th><th>What it hit</th><th class="number">Stood for</th>'
+        '<th class="number">Longest gap</th></tr>'
+    )
+    return (
+        f"<section><details><summary>All {len(figures.bands)} faults, one by one</summary>"
+        f'<div class="scroll"><table>{heads}{rows}</table></div></details></section>'
+    )
+
+
 def _not_run(evidence: Evidence) -> str:
     if not evidence.not_run:
         return ""
     rows = "".join(
-        f'<tr><td class="name">{escape(name)}</td><td>{escape(reason)}</td>'
-        f'<td class="faint">{escape(FAULTS[name].description)}</td></tr>'
-        for name, reason in evidence.not_run.items()
+        f"<tr><td>{escape(reason)}</td><td>{escape(', '.join(names))}</td></tr>"
+        for reason, names in by_reason(evidence.not_run).items()
     )
-    heads = "<tr><th>Fault</th><th>Why not</th><th>What it would have been</th></tr>"
-    return f"<section><h2>Not run</h2><table>{heads}{rows}</table></section>"
+    return f"<section><h2>Not run</h2><table><tr><th>Why not</th><th>Faults</th></tr>{rows}</table></section>"
 
 
 def _links(evidence: Evidence) -> str:

@@ -38,8 +38,9 @@ ol.complaints { color: var(--bad); margin: 8px 0 0; padding-left: 24px; overflow
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--faint); font-weight: 500; } td.number, th.number { text-align: right; }
+th { color: var(--faint); font-weight: 500; } td.number, th.number { text-align: right; white-space: nowrap; }
 td.name { font-weight: 600; white-space: nowrap; } td.faint { color: var(--faint); }
+summary { cursor: pointer; font-size: 16px; font-weight: 600; } details table { margin-top: 10px; }
 code { font: 13px ui-monospace, "DejaVu Sans Mono", monospace; background: var(--grid); padding: 2px 6px;
   border-radius: 5px; overflow-wrap: anywhere; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; color: var(--faint); font-size: 13px; margin: 4px 0 10px; }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from paxoskv.verifier.evidence import Evidence
@@ -69,8 +69,13 @@ def _costs(figures: Figures) -> Iterator[str]:
 
 
 def _not_run(evidence: Evidence) -> Iterator[str]:
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in evidence.not_run.items():
-        by_reason.setdefault(reason, []).append(name)
-    for reason, names in by_reason.items():
+    for reason, names in by_reason(evidence.not_run).items():
         yield f"  {', '.join(names)}: {reason}"
+
+
+def by_reason(not_run: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the names of faults by the reason for which they were not run."""
+    names: dict[str, list[str]] = {}
+    for name, reason in not_run.items():
+        names.setdefault(reason, []).append(name)
+    return names
