@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Connection:
     """Runs statements on the connection's own thread, one hop each.
 
     is_open: until `close` or `abandon`.
+    on_failed: awaited when the disk has failed, before anybody hears of it.
     A caller that is cancelled undoes nothing: a statement handed over runs to its end (P40).
     """
 
@@ -57,6 +58,7 @@ class Connection:
         self._path = path
         self._connection = connection
         self._failure: StorageError | None = None
+        self.on_failed: Callable[[], Awaitable[None]] | None = None
         self.is_open = True
 
     @classmethod
@@ -64,7 +66,7 @@ class Connection:
         """Open the file at `path`, which must exist, and make the settings. Raises: StorageError."""
         with translated(path):
             connection = await aiosqlite.connect(
-                _uri(path),
+                existing_uri(path),
                 uri=True,
                 isolation_level=None,
                 timeout=BUSY_TIMEOUT_S,
@@ -93,6 +95,8 @@ class Connection:
             raise
         except StorageError as error:
             self._failure = error
+            if isinstance(error, JournalFailed) and self.on_failed is not None:
+                await self.on_failed()
             raise
 
     async def pragma(self, name: str) -> Any:
@@ -104,11 +108,11 @@ class Connection:
         """Compare the tables with the expected ones, and let SQLite look for damage. Raises: JournalCorrupt."""
         schema = await self.query("SELECT sql FROM sqlite_master ORDER BY name")
         if [row[0] for row in schema] != [table.encode() for table in tables]:
-            raise _corrupt(self._path, "its tables are not those of a journal")
+            raise corrupt(self._path, "its tables are not those of a journal")
         if self._path.stat().st_size <= QUICK_CHECK_BYTES_MAX:
             verdict = await self.pragma("quick_check(1)")
             if verdict != b"ok":
-                raise _corrupt(self._path, f"SQLite finds {verdict!r}")
+                raise corrupt(self._path, f"SQLite finds {verdict!r}")
 
     async def close(self) -> None:
         """Close the connection and end its thread; a second call does nothing."""
@@ -135,7 +139,7 @@ class Connection:
         assert page_bytes == PAGE_BYTES, f"page size {page_bytes} passed the check of the header"
 
 
-def _uri(path: Path) -> str:
+def existing_uri(path: Path) -> str:
     """Name an existing file to SQLite: it must never make an empty one in its place."""
     return f"{path.absolute().as_uri()}?mode=rw"
 
@@ -170,7 +174,7 @@ def _translate(path: Path, error: sqlite3.Error) -> StorageError:
         case sqlite3.SQLITE_FULL:
             return _full(path)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _corrupt(path, f"SQLite says {error}")
+            return corrupt(path, f"SQLite says {error}")
         case sqlite3.SQLITE_BUSY:
             return DirectoryInUse(
                 f"{path} is held open by another program, though not by a node: close it (an SQLite shell, a backup)",
@@ -187,5 +191,6 @@ def _full(path: Path) -> DiskFull:
     return DiskFull(f"{path.name} cannot grow: disk full, free space in {path.parent}")
 
 
-def _corrupt(path: Path, what: str) -> JournalCorrupt:
+def corrupt(path: Path, what: str) -> JournalCorrupt:
+    """Return the error that says `what` about the file at `path`."""
     return JournalCorrupt(f"{path} is damaged: {what}. This node must not vote: replace it by a new one")

@@ -28,6 +28,7 @@ from paxoskv.storage.precheck import (
     mark_open,
     unmark_open,
 )
+from paxoskv.storage.rebuild import mark_failed, rebuild_after_failure
 from paxoskv.storage.records import (
     VOTE_COLUMNS,
     CompactionRecord,
@@ -48,6 +49,8 @@ from paxoskv.storage.schema import DROP_PEER, PEER_COLUMNS, SAVE_META, TABLES
 STATEMENT_ROWS_MAX = 1024
 """Votes of one transaction: 8,192 variables, far below SQLite's limit of 32,766."""
 STATEMENT_BYTES_MAX = 8 << 20
+
+MARK_TIMEOUT_S = 1.0
 
 _FRAMES_PER_STATEMENT = 3
 _FRAME_BYTES = PAGE_BYTES + 24
@@ -117,12 +120,16 @@ class Journal:
         DirectoryUnusable; each with its remedy in the message.
         """
         await asyncio.to_thread(check_files, directory)
+        if await asyncio.to_thread(rebuild_after_failure, directory / JOURNAL_NAME):
+            log.warning("the disk failed under the last process: the journal was copied into a new file")
+            await asyncio.to_thread(check_files, directory)
         cache = PageCache(directory / JOURNAL_NAME)
         try:
             connection = await Connection.open(directory / JOURNAL_NAME)
             try:
                 await connection.check_structure(TABLES)
                 self = await cls.attach(directory, connection, cluster, node)
+                connection.on_failed = self._note_failure
                 self.ballast = Ballast(directory, ballast_bytes)
                 await self._begin()
             except BaseException:
@@ -316,6 +323,14 @@ class Journal:
             if await self.ballast.release():
                 with suppress(DiskFull):
                     await self.begin()
+
+    async def _note_failure(self) -> None:
+        """Leave a mark for the next start, if the disk still takes one."""
+        try:
+            async with asyncio.timeout(MARK_TIMEOUT_S):
+                await asyncio.to_thread(mark_failed, self._directory)
+        except (OSError, TimeoutError) as error:
+            log.error("the failure of the disk could not be noted on it", extra={"reason": str(error)})
 
     def _facts(self) -> dict[str, Row]:
         """The rows of `meta` as they ought to be."""
