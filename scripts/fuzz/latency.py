@@ -17,11 +17,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -37,6 +36,16 @@ CONNECTIONS = 4
 """Hostile connections at a time, each to a port drawn anew."""
 SETTLE_S = 0.5
 PEER_OFFSET = 100
+
+
+class Flag(Protocol):
+    """An event of any sort, shared with another thread or process."""
+
+    def is_set(self) -> bool:
+        """Whether it has happened."""
+
+    def wait(self) -> bool:
+        """Return when it has happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +68,18 @@ class Latencies:
 # The generator, in a process of its own
 
 
-def assail(assault: Assault, ended: Event) -> None:
+def assail(assault: Assault, ended: Flag) -> None:
     """Send noise until `ended` is set."""
     asyncio.run(_assail(assault, ended))
 
 
-async def _assail(assault: Assault, ended: Event) -> None:
+async def _assail(assault: Assault, ended: Flag) -> None:
     noise = Noise(Random(assault.seed))
     pause_s = CONNECTIONS / assault.frames_per_s
     await asyncio.gather(*[_keep_sending(assault.ports, noise, pause_s, ended) for _ in range(CONNECTIONS)])
 
 
-async def _keep_sending(ports: tuple[int, ...], noise: Noise, pause_s: float, ended: Event) -> None:
+async def _keep_sending(ports: tuple[int, ...], noise: Noise, pause_s: float, ended: Flag) -> None:
     while not ended.is_set():
         with suppress(OSError):
             reader, writer = await asyncio.open_connection(HOST, noise.rng.choice(ports))
@@ -82,7 +91,7 @@ async def _keep_sending(ports: tuple[int, ...], noise: Noise, pause_s: float, en
 
 
 async def _send(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noise: Noise, pause_s: float, ended: Event
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, noise: Noise, pause_s: float, ended: Flag
 ) -> None:
     """Greet mostly as a client does, then send frames near valid ones until the other side has had enough."""
     if noise.rng.random() < 0.8:
@@ -98,12 +107,12 @@ async def _send(
             return
 
 
-def swallow(port: int, ended: Event) -> None:
+def swallow(port: int, ended: Flag) -> None:
     """Serve `port` by reading and closing, until `ended` is set."""
     asyncio.run(_swallow(port, ended))
 
 
-async def _swallow(port: int, ended: Event) -> None:
+async def _swallow(port: int, ended: Flag) -> None:
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while await reader.read(1 << 16):
