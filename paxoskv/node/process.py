@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 from paxoskv.node.config import NodeConfig
-from paxoskv.node.exits import BUG, OK, USAGE, NodeFailure
-from paxoskv.node.logs import structured_logs
+from paxoskv.node.exits import BUG, JOURNAL_FAILED, OK, USAGE, NodeFailure
+from paxoskv.node.logs import LogPipe, structured_logs
 from paxoskv.node.server import serve
 
 log = logging.getLogger(__name__)
@@ -31,21 +32,33 @@ def run(config: NodeConfig) -> int:
         return USAGE
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(*GC_THRESHOLDS)
-    with structured_logs(level=config.log_level, format=config.log_format, node=config.node):
+    with structured_logs(level=config.log_level, format=config.log_format, node=config.node) as logs:
         try:
-            _run_loop()(_main(config))
+            _run_loop()(_main(config, logs))
         except NodeFailure as failure:
             log.critical(str(failure), exc_info=failure.__cause__ if failure.code == BUG else None)
             return failure.code
     return OK
 
 
-async def _main(config: NodeConfig) -> None:
+async def _main(config: NodeConfig, logs: LogPipe) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(config, stop)
+    try:
+        await serve(config, stop)
+    except NodeFailure as failure:
+        if failure.code == JOURNAL_FAILED:
+            _leave_at_once(failure, logs)
+        raise
+
+
+def _leave_at_once(failure: NodeFailure, logs: LogPipe) -> NoReturn:
+    """End the process without its threads: those that wait for a disk that hangs would keep it alive with them."""
+    log.critical(str(failure))
+    logs.stop()
+    os._exit(failure.code)
 
 
 def _run_loop() -> Callable[[Coroutine[Any, Any, None]], None]:

@@ -34,7 +34,10 @@ Status = dict[str, Any]
 
 
 class NodeProcess:
-    """One node, running or not. flags: given at every start, after those that make it this node."""
+    """One node, running or not.
+
+    flags: given at every start, after those that make it this node. through: a command that executes what follows it.
+    """
 
     def __init__(self, number: int, directory: Path, base_port: int, members: str, flags: Sequence[str] = ()) -> None:
         self.number = number
@@ -44,6 +47,7 @@ class NodeProcess:
         self.peer_port = base_port + PEER_PORT_OFFSET + number
         self.members = members
         self.flags = list(flags)
+        self.through: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
         self._is_doomed = False
         self._log_offset = 0
@@ -72,11 +76,11 @@ class NodeProcess:
         pages = int(Path(f"/proc/{self.running.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
-    def start(self, *flags: str, through: Sequence[str] = ()) -> None:
-        """Start the process; it does not serve yet. through: a command that executes the one that follows it."""
+    def start(self, *flags: str) -> None:
+        """Start the process; it does not serve yet."""
         assert not self.is_running, f"node {self.number} runs already"
         self._is_doomed = False
-        command = [*through, sys.executable, "-m", "paxoskv", "node", "--node", str(self.number)]
+        command = [*self.through, sys.executable, "-m", "paxoskv", "node", "--node", str(self.number)]
         command += [
             "--dir",
             str(self.directory),

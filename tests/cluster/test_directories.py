@@ -144,7 +144,8 @@ async def test_a_read_only_directory_is_refused(node: NodeProcess, born: bool) -
     else:
         node.directory.mkdir()
     node.directory.chmod(0o555)
-    node.start(*([] if born else ["--bootstrap"]), through=through)
+    node.through = through
+    node.start(*([] if born else ["--bootstrap"]))
     assert await node.ended() == USAGE
     assert "Permission denied" in node.said()
     assert str(node.directory) in node.said()

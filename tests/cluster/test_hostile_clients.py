@@ -326,7 +326,8 @@ async def test_a_node_without_free_file_descriptors_serves_those_it_has(tmp_path
     """R24: whoever is connected goes on, and when others leave, new ones are taken again."""
     cluster = Cluster(tmp_path, ports, count=1)
     node = cluster[1]
-    node.start("--bootstrap", through=["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh"])
+    node.through = ["sh", "-c", 'ulimit -n 60 && exec "$@"', "sh"]
+    node.start("--bootstrap")
     try:
         await cluster.leader()
         async with plain_client(node.client_port) as inside:
