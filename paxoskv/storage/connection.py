@@ -151,6 +151,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translate(path, error) from error
+    except UnicodeDecodeError as error:  # the message quotes a damaged schema, and is no text any more
+        raise corrupt(path, f"SQLite says {error.object!r:.200}") from error
 
 
 @contextmanager

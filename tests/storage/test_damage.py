@@ -190,3 +190,13 @@ async def test_a_page_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
         file.write(page)
     with pytest.raises(JournalCorrupt):
         await Journal.open(tmp_path, CLUSTER, NODE)
+
+
+async def test_damage_that_sqlite_cannot_even_describe_is_damage(directory: Path) -> None:
+    """R12: a flipped bit makes the schema no text; so is the message that quotes it, which the driver cannot decode."""
+    path = directory / "journal.db"
+    content = path.read_bytes()
+    assert b"CREATE TABLE votes" in content
+    path.write_bytes(content.replace(b"CREATE TABLE votes", b"CREATE TABL\xc5 votes"))
+    with pytest.raises(JournalCorrupt, match="is damaged"):
+        await Journal.open(directory, CLUSTER, NODE)
