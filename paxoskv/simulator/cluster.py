@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from paxoskv.node.config import NodeConfig
-from paxoskv.node.exits import BUG, JOURNAL_FAILED, OK, QUARANTINED
+from paxoskv.node.exits import BUG, JOURNAL_FAILED, OK, QUARANTINED, USAGE
 from paxoskv.simulator.disk import Disk
 from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.network import Network
@@ -16,9 +16,6 @@ from paxoskv.storage.identity import Identity
 
 CLIENT_PORT = 7300
 PEER_PORT = 7400
-
-WITNESS = False
-"""Whether a node on an older disk finds out by what its peers remember (P4); if not, it must not be started."""
 
 
 class Cluster:
@@ -60,8 +57,9 @@ class Cluster:
 
     def start_again(self, node: SimulatedNode) -> None:
         """Start a node, unless it runs, or must not be started any more."""
-        if node.disk.rolled_back and not WITNESS:
-            node.retired = node.retired or node.disk.ruined
+        if node.disk.rolled_back:
+            node.disk.rolled_back = False
+            self._weigh(node)
         if not node.is_up and not node.retired:
             node.start()
 
@@ -72,6 +70,8 @@ class Cluster:
 
     def restart_on(self, node: SimulatedNode, image: bytes) -> None:
         """Start a node on a copy of its directory that was made earlier."""
+        if node.disk.foreign:
+            return
         node.kill()
         if node.disk.image() != image:
             node.disk.restore(image)
@@ -103,6 +103,19 @@ class Cluster:
         for node in (a, b):
             self.start_again(node)
 
+    def _weigh(self, node: SimulatedNode) -> None:
+        """Retire a node whose disk holds less than it once acknowledged, unless enough others can tell.
+
+        Peers keep what a node has announced, though not at once (P4). A quorum of those that have forgotten it would
+        let the node vote again, so an operator must not start it then.
+        """
+        quorums = node.config.quorums
+        smallest = min(quorums.phase1, quorums.phase2)
+        others = [other for other in self.nodes.values() if other is not node and not other.disk.ruined]
+        witnesses = sum(other.disk.seq_of(node.node) > node.disk.seq() for other in others)
+        if witnesses <= len(self.nodes) - smallest:
+            node.retired = node.retired or node.disk.ruined
+
     def _on_exit(self, node: SimulatedNode) -> None:
         """A process has ended by itself: look at its exit code, as an operator would."""
         match node.exit_code:
@@ -113,6 +126,8 @@ class Cluster:
                 self._restart_later(node)
             case code if code == QUARANTINED:
                 self._on_quarantine(node)
+            case code if code == USAGE and node.disk.full:
+                self._restart_later(node)
             case code if code != BUG:
                 self.world.fail("bug", f"node {node.node} ended with code {code}: {node.exit_reason}")
 
@@ -123,7 +138,9 @@ class Cluster:
             return
         if not node.disk.ruined:
             self.world.fail("quarantine", f"node {node.node} gives up for no reason: {node.exit_reason}")
-        self._marks.hit("emptied node found out" if "incarnation" in node.exit_reason else "quarantine")
+        found_out = "emptied" if "another incarnation" in node.exit_reason else "rolled back"
+        announced = "announced" in node.exit_reason or found_out == "emptied"
+        self._marks.hit(f"{found_out} node found out" if announced else "quarantine")
         node.retired = node.exit_reason
 
     def _restart_later(self, node: SimulatedNode) -> None:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paxoskv.paxos.ballot import NO_BALLOT, Ballot, Slot
+from paxoskv.paxos.ballot import NO_BALLOT, Ballot, Slot, Vote
 from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.world import World
+from paxoskv.storage.ballast import Ballast
 from paxoskv.storage.birth import found
+from paxoskv.storage.errors import DiskFull
 from paxoskv.storage.identity import Identity
 from paxoskv.storage.records import Seal, decode_promise
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from paxoskv.simulator.process import Process
+
+
+_RESERVED_WRITES = 10
 
 
 class Statement(NamedTuple):
@@ -43,7 +49,8 @@ class Statement(NamedTuple):
 class Disk:
     """One node's disk and what is on it.
 
-    sync_s, read_s: mean times. hangs: statements begin, and do not end. full: no room for anything new.
+    sync_s, read_s: mean times. hangs: statements begin, and do not end. full: no room for anything new, but for as
+    many writes as `reserve` says.
     failing: what the next write ends with: "" for success, "EIO" for an error, "false" for an error although the
     data is there (P6). ruined: what was done to the data, so that the node may have to give up; "" if nothing.
     rolled_back: it holds less than was once acknowledged, and nothing on it shows that.
@@ -56,6 +63,7 @@ class Disk:
         self.read_s = 0.0001
         self.hangs = False
         self.full = False
+        self.reserve = 0
         self.failing = ""
         self.ruined = ""
         self.rolled_back = False
@@ -127,7 +135,9 @@ class Disk:
         if not statement.writes:
             return self._execute(statement)
         self.writes += 1
-        if self.full:
+        if self.full and self.reserve:
+            self.reserve -= 1
+        elif self.full:
             return _sqlite_error("database or disk is full", sqlite3.SQLITE_FULL, "SQLITE_FULL")
         failing, self.failing = self.failing, ""
         if not failing:
@@ -191,14 +201,41 @@ class Disk:
         record = decode_promise(Seal(self.identity.cluster), row) if row else None
         return record.ballot if record else NO_BALLOT
 
-    def vote(self, slot: Slot) -> tuple[Ballot, bytes] | None:
+    def vote(self, slot: Slot) -> Vote | None:
         """Return the durable vote in a slot, unchecked, None if there is none."""
         row = self.database.execute("SELECT round, node, value FROM votes WHERE slot = ?", (slot,)).fetchone()
-        return (Ballot(row[0], row[1]), row[2]) if row else None
+        return Vote(Ballot(row[0], row[1]), row[2]) if row else None
 
     def knows(self, peer: int) -> bool:
         """Whether the incarnation of a peer was noted."""
         return self.database.execute("SELECT 1 FROM peers WHERE node = ?", (peer,)).fetchone() is not None
+
+    def seq(self) -> int:
+        """Return the number of the last transaction that anything on the disk tells of."""
+        row = self.database.execute("SELECT payload, checksum FROM meta WHERE name = 'promise'").fetchone()
+        promise = decode_promise(Seal(self.identity.cluster), row) if row else None
+        votes = self.database.execute("SELECT max(seq) FROM votes").fetchone()[0]
+        return max(promise.seq if promise else 0, votes or 0)
+
+    def seq_of(self, peer: int) -> int:
+        """Return the number that a peer is known to have reached."""
+        row = self.database.execute("SELECT seq FROM peers WHERE node = ?", (peer,)).fetchone()
+        return row[0] if row else 0
+
+
+class SimulatedBallast(Ballast):
+    """The reserve of a journal on a simulated disk: giving it up makes room for a few writes (P9)."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(Path("/simulated"), size_bytes=1 << 20)
+        self._disk = disk
+
+    def _allocate(self) -> None:
+        if self._disk.full:
+            raise DiskFull("there is no room for a reserve")
+
+    def _remove(self) -> None:
+        self._disk.reserve = _RESERVED_WRITES
 
 
 class DiskConnection:

@@ -67,6 +67,8 @@ class Ending:
             program.start_again()
         for node in scene.cluster.nodes.values():
             node.disk.on_write = None
+            if node.process is not None:
+                node.process.release_timers()
             if node not in core:
                 self._break(node)
 
@@ -81,7 +83,6 @@ class Ending:
         else:
             node.process.set_clock(rate=1.0)
             node.process.wake_up()
-            node.process.release_timers()
 
     def _break(self, node: SimulatedNode) -> None:
         """Leave a node as it is, or make it worse in a lasting way."""

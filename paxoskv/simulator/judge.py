@@ -12,8 +12,17 @@ from dataclasses import dataclass
 
 from paxoskv.checker import HistoryWriter, judge
 from paxoskv.kv import replies
+from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.model import Model, Record
 from paxoskv.simulator.world import World
+
+_MARKS = {
+    "overloaded": "overloaded",
+    "in flight on this node": "overloaded",
+    "the leader was lost before it answered": "forwarded write loses its leader",
+    "cancelled": "operation cancelled",
+}
+"""Part of what a client is told -> mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +47,11 @@ class Judge:
     done, failed, unknown: how many operations ended in which way.
     """
 
-    def __init__(self, world: World, model: Model) -> None:
+    def __init__(self, world: World, model: Model, marks: Marks) -> None:
         self.done = self.failed = self.unknown = 0
         self._world = world
         self._model = model
+        self._marks = marks
         self._history = HistoryWriter()
         self._floor = 0
         self._refused: dict[bytes, None] = {}
@@ -71,6 +81,7 @@ class Judge:
     def fail(self, op: Open, error: str) -> None:
         """It surely did not happen."""
         self.failed += 1
+        self._look_for_marks(error)
         self._tell(op, f"surely did not happen: {error}")
         if op.value:
             if op.value in self._model.written:
@@ -84,6 +95,7 @@ class Judge:
     def lose(self, op: Open, error: str) -> bool:
         """It may have happened; return whether its process goes on under a new number."""
         self.unknown += 1
+        self._look_for_marks(error)
         self._tell(op, f"may have happened: {error}")
         if op.process >= 0:
             self._history.info(op.process, time_ns=self._time_ns(), error=error)
@@ -148,6 +160,11 @@ class Judge:
             )
         self._floor = max(self._floor, slot)
         return True
+
+    def _look_for_marks(self, error: str) -> None:
+        for part, mark in _MARKS.items():
+            if part in error:
+                self._marks.hit(mark)
 
     def _tell(self, op: Open, what: str) -> None:
         if self._world.telling:

@@ -1,6 +1,7 @@
 """Constants of production code that a run makes tiny, so that what is rare at their real size happens often (S31).
 
-And the few places where production code draws chance from outside: a run gives them generators of its own.
+And the few places where production code reaches outside, for chance and for files beside the journal: a run gives them
+something of its own.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from paxoskv.simulator.world import World
 
-KNOBS: dict[str, tuple[int, ...]] = {
+KNOBS: dict[str, tuple[float, ...]] = {
     "paxoskv.paxos.log.TAIL_SLOTS": (2, 8, 64),
     "paxoskv.paxos.log.TAIL_BYTES_MAX": (64, 1_000),
     "paxoskv.paxos.log.OPEN_BYTES_MAX": (100, 1_000),
@@ -33,18 +35,23 @@ KNOBS: dict[str, tuple[int, ...]] = {
     "paxoskv.storage.writer.WAL_BYTES_MAX": (10_000, 60_000),
     "paxoskv.storage.writer.IDLE_CHECKPOINT_BYTES": (1, 10_000),
     "paxoskv.net.stream.FLUSH_BYTES": (1, 200),
+    "paxoskv.node.memory.SAVE_S": (0.1, 1.0),
+    "paxoskv.node.scrubber.PAUSE_S": (0.0, 0.02),
+    "paxoskv.storage.inspection.ROWS_MAX": (1, 10),
 }
 """`module.NAME` -> values to choose from."""
 
 
 @contextmanager
-def turned(settings: Mapping[str, int], world: World) -> Iterator[None]:
-    """Set constants for the duration of a run, and seed what production code draws by itself."""
+def turned(settings: Mapping[str, float], world: World) -> Iterator[None]:
+    """Set constants for the duration of a run, and stand in for what production code reaches outside."""
     clients = world.rng("clients' own")
     values: dict[str, Any] = {
         **settings,
         "paxoskv.net.link.random": world.rng("links' own"),
         "paxoskv.client.client.Random": lambda: Random(clients.getrandbits(64)),
+        "paxoskv.storage.journal.mark_open": _no_file,
+        "paxoskv.storage.journal.unmark_open": _no_file,
     }
     before = {name: _swap(name, value) for name, value in values.items()}
     try:
@@ -52,6 +59,10 @@ def turned(settings: Mapping[str, int], world: World) -> Iterator[None]:
     finally:
         for name, value in before.items():
             _swap(name, value)
+
+
+def _no_file(directory: Path) -> None:
+    """Marks beside the journal are files; how a start reads them is tested with real ones."""
 
 
 def _swap(name: str, value: Any) -> Any:

@@ -17,13 +17,12 @@ _MARKS: tuple[tuple[str, str, str], ...] = (
     ("connection refused", "this is the port for", "stranger refused"),
     ("peer refused", "another incarnation", "emptied node found out"),
     ("peer refused", "", "stranger refused"),
-    ("peer hung up", "has connected anew", "connection superseded"),
-    ("peer hung up", "wait to be read", "slow reader cut off"),
     ("peer connection lost", "not answered for too long", "connection timed out"),
-    ("peer connection lost", "wait to be read", "slow reader cut off"),
     ("peer unreachable", "nobody listens", "process gone"),
-    ("the journal goes on", "", "full disk waited out"),
+    ("the disk has space again", "", "full disk waited out"),
     ("starting on a full disk", "", "start on a full disk"),
+    ("records were damaged since they were written", "", "damaged record found"),
+    ("records were damaged since they were written; written anew from memory", "", "damaged record found"),
 )
 """Message, part of its reason, mark."""
 

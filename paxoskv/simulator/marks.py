@@ -80,6 +80,7 @@ MARKS: dict[str, str] = {
     "damaged record found": "a journal finds a row that fails its checksum",
     "quarantine": "a node refuses to serve for good, and says why",
     "emptied node found out": "peers know a node in another incarnation (P3)",
+    "rolled back node found out": "peers remember more of a node than its own journal (P4)",
     "directory of another node": "a node refuses the journal of another one",
     # network and processes
     "damaged frame": "a connection is closed for a frame that fails its checksum",

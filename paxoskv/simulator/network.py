@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from paxoskv.net.frames import HEADER_BYTES
+from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.world import World
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Mood:
 
     delay_s: mean of an exponential distribution, beside `base_s`. bytes_per_s: 0 is without limit.
     loss, duplicate, reorder, corrupt: probability of a frame. fragment: probability that a chunk arrives in two.
+    held_tag, held_s: frames that begin with this tag take so much longer. copied_tag, copied_s: such frames arrive
+    once more, that much later. Tags are those of `net.codec`, 0 is none.
     """
 
     base_s: float = 0.0001
@@ -43,11 +46,15 @@ class Mood:
     reorder: float = 0.0
     corrupt: float = 0.0
     fragment: float = 0.0
+    held_tag: int = 0
+    held_s: float = 0.0
+    copied_tag: int = 0
+    copied_s: float = 0.0
 
     @property
     def meddles(self) -> bool:
         """Whether single frames are treated badly."""
-        return bool(self.loss or self.duplicate or self.reorder or self.corrupt)
+        return bool(self.loss or self.duplicate or self.reorder or self.corrupt or self.held_tag or self.copied_tag)
 
 
 class Link:
@@ -94,7 +101,7 @@ class Network:
     kernel_bytes: what a connection takes beyond which a write stays in the transport's own buffer.
     """
 
-    def __init__(self, world: World, mood: Mood, kernel_bytes: int) -> None:
+    def __init__(self, world: World, mood: Mood, kernel_bytes: int, marks: Marks) -> None:
         self.world = world
         self.rng = world.rng("network")
         self.kernel_bytes = kernel_bytes
@@ -103,6 +110,7 @@ class Network:
         self.off: set[int] = set()
         self.transports: dict[Transport, None] = {}
         self.bytes = 0
+        self._marks = marks
         self._mood = mood
         self._links: dict[tuple[int, int], Link] = {}
 
@@ -144,6 +152,13 @@ class Network:
         self.world.after(self.delay(out), lambda: self._greet(process, factory, port, out, back, future))
         return future
 
+    def on_abort(self, reason: str) -> None:
+        """A stream has closed its connection at once, because of `reason`."""
+        if "has connected anew" in reason:
+            self._marks.hit("connection superseded")
+        elif "wait to be read" in reason:
+            self._marks.hit("slow reader cut off")
+
     def delay(self, link: Link) -> float:
         """Draw how long something travels on a link now."""
         mood = link.mood
@@ -171,7 +186,7 @@ class Network:
         near, far = Transport(self, process, out), Transport(self, server.process, back)
         near.peer, far.peer, near.is_dialled = far, near, True
         server.process.report(far.begin, server.factory)
-        self.world.after(self.delay(back), partial(process.report, near.welcome, factory, future))
+        self.world.at(far.next_arrival(self.world.now), partial(process.report, near.welcome, factory, future))
 
 
 def _refuse(future: asyncio.Future[Transport]) -> None:
@@ -270,6 +285,7 @@ class Transport:
     def abort(self) -> None:
         """Close at once; what is under way is lost."""
         if not self.is_closed:
+            self._network.on_abort(getattr(self._protocol, "closed_because", None) or "")
             self.is_closed = True
             self._vanish(reset=True)
             self.process.loop.call_soon(self._lose, None)
@@ -338,13 +354,17 @@ class Transport:
             departs = self._free_at = max(self._free_at, departs) + len(data) / link.mood.bytes_per_s
         self._schedule(data, departs)
 
-    def _schedule(self, data: bytes | None, departs: float) -> None:
-        """Let bytes arrive in order, None as the end of them."""
+    def next_arrival(self, departs: float) -> float:
+        """Draw when what departs then arrives: after everything that departed before."""
         arrives = departs + self._network.delay(self.link)
         if arrives < self._last_arrival:
             arrives = self._last_arrival
         self._last_arrival = arrives
-        self._network.world.at(arrives, partial(self._arrive, data))
+        return arrives
+
+    def _schedule(self, data: bytes | None, departs: float) -> None:
+        """Let bytes arrive in order, None as the end of them."""
+        self._network.world.at(self.next_arrival(departs), partial(self._arrive, data))
 
     def _write_meddled(self, data: bytes, mood: Mood) -> None:
         """Treat every frame as the mood has it; those that pass unharmed stay in order."""
@@ -356,7 +376,12 @@ class Transport:
                 self.inject(frame, rng.random() * rng.choice((0.01, 0.1, _LATE_S_MAX)))
             if mood.loss and rng.random() < mood.loss:
                 continue
-            if mood.reorder and rng.random() < mood.reorder:
+            tag = tag_of(frame)
+            if tag and tag == mood.copied_tag:
+                self.inject(frame, mood.copied_s * rng.uniform(0.5, 1.5))
+            if tag and tag == mood.held_tag:
+                self.inject(frame, mood.held_s * rng.uniform(0.5, 1.5))
+            elif mood.reorder and rng.random() < mood.reorder:
                 self.inject(frame, rng.random() * rng.choice((0.005, 0.05, _LATE_S_MAX)))
             else:
                 self._carry(frame)
@@ -375,7 +400,7 @@ class Transport:
         process = peer.process
         if not process.alive or peer.is_closed:
             if data is not None:
-                self._answer_with_reset()
+                self._answer_with_reset(data)
             return
         if data is None:
             process.report(peer._lose, None)
@@ -398,13 +423,15 @@ class Transport:
             self.is_broken = True
             self.process.report(self._lose, TimeoutError("the other side has not answered for too long"))
 
-    def _answer_with_reset(self) -> None:
-        """Nobody owns the other end any more: its kernel says so."""
-        self.is_broken = True
+    def _answer_with_reset(self, data: bytes) -> None:
+        """Nobody owns the other end any more: its kernel says so, if that can be heard."""
         back = self.peer.link
-        if not back.cut:
-            delay_s = self._network.delay(back)
-            self._network.world.after(delay_s, partial(self.process.report, self._lose, _reset()))
+        if back.cut:
+            self._hold(data)
+            return
+        self.is_broken = True
+        delay_s = self._network.delay(back)
+        self._network.world.after(delay_s, partial(self.process.report, self._lose, _reset()))
 
     def _send_end(self) -> None:
         self._schedule(None, max(self._network.world.now, self.process.writes_leave))
@@ -457,6 +484,13 @@ def frames_in(data: bytes) -> list[bytes]:
     if at < len(data):
         frames.append(data[at:])
     return frames
+
+
+def tag_of(frame: bytes) -> int:
+    """Return the tag of a message between nodes, 0 if it begins with anything else: msgpack keeps both in a byte."""
+    if len(frame) < HEADER_BYTES + 2 or frame[HEADER_BYTES] & 0xF0 != 0x90 or frame[HEADER_BYTES + 1] > 0x7F:
+        return 0
+    return frame[HEADER_BYTES + 1]
 
 
 def flip_bit(data: bytes, bit: int) -> bytes:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, cast
 
 from paxoskv.node.config import NodeConfig
-from paxoskv.node.exits import BUG, JOURNAL_FAILED, OK, QUARANTINED, NodeFailure
+from paxoskv.node.exits import BUG, OK, NodeFailure, as_failure
 from paxoskv.node.server import Node, replay, replica_arguments
 from paxoskv.node.supervisor import Supervisor
-from paxoskv.simulator.disk import Disk
+from paxoskv.simulator.disk import Disk, SimulatedBallast
 from paxoskv.simulator.network import Network
 from paxoskv.simulator.process import Process
 from paxoskv.simulator.watched import WatchedMachine, WatchedReplica, Watcher
 from paxoskv.simulator.world import World
 from paxoskv.storage.connection import Connection
-from paxoskv.storage.errors import DiskFull, JournalFailed, StorageError
+from paxoskv.storage.errors import StorageError
 from paxoskv.storage.journal import Journal
 
 if TYPE_CHECKING:
@@ -113,8 +112,8 @@ class SimulatedNode:
         journal = await Journal.attach(DIRECTORY, connection, config.cluster_id, config.node)
         if self.on_recovered is not None:
             self.on_recovered(self, journal)
-        with suppress(DiskFull):  # as `Journal.open`: the writer waits for room
-            await journal.prove()
+        journal.ballast = SimulatedBallast(self.disk)
+        await journal._begin()
         machine = WatchedMachine(config.kv_limits, config.node, self._watcher)
         await replay(journal, machine)
         rng = Random(f"{self._world.seed}/node {self.node}/{self.life}")
@@ -142,17 +141,11 @@ class SimulatedNode:
 
 def exit_code(error: BaseException | None) -> int:
     """Return the exit code that a node's process ends with."""
-    match error:
-        case None:
-            return OK
-        case NodeFailure():
-            return error.code
-        case JournalFailed():
-            return JOURNAL_FAILED
-        case StorageError():
-            return QUARANTINED
-        case _:
-            return BUG
+    if isinstance(error, StorageError):
+        error = as_failure(error)
+    if isinstance(error, NodeFailure):
+        return error.code
+    return OK if error is None else BUG
 
 
 def describe(error: BaseException | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from paxoskv.kv.machine import Machine
 from paxoskv.kv.replies import Reply
-from paxoskv.paxos.ballot import NO_BALLOT, Ballot, NodeId, Slot, Value
+from paxoskv.paxos.ballot import NO_BALLOT, Ballot, NodeId, Slot, Value, Vote
 from paxoskv.paxos.effects import Effects, SaveVote
 from paxoskv.paxos.messages import Accept, Accepted, Learn, Message, Prepare, Promise
 from paxoskv.paxos.quorum import Quorums
@@ -20,6 +20,7 @@ from paxoskv.paxos.replica import Replica, Role
 from paxoskv.simulator.disk import Disk
 from paxoskv.simulator.model import Model
 from paxoskv.simulator.world import World
+from paxoskv.storage.scan import Recovered
 
 _HIGHEST = Ballot(1 << 62, 0)
 
@@ -28,6 +29,7 @@ class Oracle:
     """Sees every message that a core hears, every step it makes, every slot a machine applies.
 
     chosen: the truth so far. messages: how many were heard. elections: ballots prepared so far.
+    lives, applied: of each node, the present process and the slot that its machine has reached.
     """
 
     def __init__(self, world: World, quorums: Quorums, model: Model) -> None:
@@ -36,6 +38,7 @@ class Oracle:
         self.model = model
         self.disks: Mapping[NodeId, Disk] = {}
         self.lives: dict[NodeId, int] = {}
+        self.applied: dict[NodeId, Slot] = {}
         self._world = world
         self._quorums = quorums
         self._proposed: dict[Slot, dict[Ballot, Value]] = defaultdict(dict)
@@ -56,30 +59,22 @@ class Oracle:
 
     # A life begins
 
-    def on_recovered(
-        self,
-        node: NodeId,
-        life: int,
-        promised: Ballot,
-        commit_slot: Slot,
-        votes: Mapping[Slot, Ballot],
-        unreadable: set[Slot],
-    ) -> None:
-        """A node has read its journal: nothing that it ever said may be missing (I2, P3).
-
-        votes: of the open slots. unreadable: slots of which it knows that their record is damaged.
-        """
+    def on_recovered(self, node: NodeId, life: int, recovered: Recovered) -> None:
+        """A node has read its journal: nothing that it ever said may be missing (I2, P3)."""
         self.lives[node] = life
-        self._promise_said[node] = self._promise_heard[node]
+        promised = self._promise_said[node] = self._promise_heard[node]
         if self.disks[node].ruined:
             return
-        if promised < self._promise_heard[node]:
-            self._fail(
-                "I2", f"node {node} restarts with promise {promised}, it has promised {self._promise_heard[node]}"
-            )
+        if recovered.promised < promised:
+            self._fail("I2", f"node {node} restarts with promise {recovered.promised}, it has promised {promised}")
         for slot, ballot in self._votes_heard[node].items():
-            if slot > commit_slot and slot not in unreadable and votes.get(slot, NO_BALLOT) < ballot:
-                self._fail("I2", f"node {node} restarts without its vote of {ballot} in slot {slot}")
+            vote = recovered.open_votes.get(slot)
+            if slot > recovered.commit_slot and not self._counts_for(slot, ballot, vote):
+                self._fail("I2", f"node {node} restarts with {vote!r:.100} in slot {slot}, it has voted in {ballot}")
+
+    def _counts_for(self, slot: Slot, ballot: Ballot, vote: Vote | None) -> bool:
+        """Whether a vote on a disk is as good as one of `ballot`: not below it, or for what was chosen before."""
+        return vote is not None and (vote.ballot >= ballot or vote.value == self.chosen.get(slot))
 
     # Watcher
 
@@ -118,6 +113,7 @@ class Oracle:
 
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         """A machine has applied a slot (I3, I5, I6)."""
+        self.applied[node] = slot
         self._check_chosen(slot, value, f"node {node} applied")
         digest = machine.digest()
         if slot > self.model.applied_slot:
@@ -188,7 +184,7 @@ class Oracle:
         if disk.ruined or disk.foreign:
             return
         vote = disk.vote(slot)
-        if vote is None or (vote[0] < ballot and vote[1] != self.chosen.get(slot)):
+        if not self._counts_for(slot, ballot, vote):
             self._fail("I2", f"node {voter} speaks of a vote of {ballot} in slot {slot}, on its disk is {vote!r:.100}")
 
     def _on_quorum(self, ballot: Ballot, slot: Slot) -> None:

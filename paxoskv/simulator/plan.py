@@ -32,8 +32,8 @@ class Plan:
     safety_s: float
     settings: dict[str, Any] = field(default_factory=dict)
     forced: dict[str, int] = field(default_factory=dict)
-    knobs: dict[str, int] = field(default_factory=dict)
-    mood: dict[str, float] = field(default_factory=dict)
+    knobs: dict[str, float] = field(default_factory=dict)
+    mood: dict[str, Any] = field(default_factory=dict)
     habits: dict[str, Any] = field(default_factory=dict)
     programs: int = 2
     turn_s: float = 0.0

@@ -114,9 +114,9 @@ class _Watcher:
         self._sightings.on_message(replica, sender, message)
         self._oracle.on_message(replica, sender, message)
 
-    def on_step(self, replica: Replica, out: Effects) -> None:
+    def on_step(self, replica: Replica, out: Effects, now: float) -> None:
         self._oracle.on_step(replica, out)
-        self._sightings.on_step(replica, out)
+        self._sightings.on_step(replica, out, now)
 
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         self._oracle.on_applied(node, slot, value, replies, machine)
@@ -132,7 +132,7 @@ class Run:
         self._world = world
         self._faults: Counter[str] = Counter()
         configs = [_config(plan, node) for node in range(1, plan.nodes + 1)]
-        self._network = network = Network(world, Mood(**plan.mood), plan.kernel_bytes)
+        self._network = network = Network(world, Mood(**plan.mood), plan.kernel_bytes, self.marks)
         self._model = Model(configs[0].kv_limits)
         self._oracle = Oracle(world, configs[0].quorums, self._model)
         self._sightings = Sightings(self.marks)
@@ -142,7 +142,7 @@ class Run:
         for node in cluster.nodes.values():
             node.disk.sync_s = plan.sync_s
             node.on_recovered = self._on_recovered
-        self._judge = Judge(world, self._model)
+        self._judge = Judge(world, self._model, self.marks)
         habits = Habits(**plan.habits)
         hosts = range(PROGRAM_HOST, PROGRAM_HOST + plan.programs)
         self._programs = [Program(world, network, host, cluster.ids, habits, self._judge) for host in hosts]
@@ -203,12 +203,12 @@ class Run:
         """A node has read its journal."""
         recovered = journal.recovered
         self._sightings.on_start(node.node)
-        votes = {slot: vote.ballot for slot, vote in recovered.open_votes.items()}
-        unreadable = set(recovered.faulty)
-        self._oracle.on_recovered(node.node, node.life, recovered.promised, recovered.commit_slot, votes, unreadable)
-        if votes:
+        self._oracle.on_recovered(node.node, node.life, recovered)
+        if recovered.known_slot < self._oracle.applied.get(node.node, 0):
+            self.marks.hit("restart forgets a commit")
+        if recovered.open_votes:
             self.marks.hit("restart with open votes")
-        if unreadable:
+        if recovered.faulty:
             self.marks.hit("restart with a faulty slot")
 
     def _count_model(self) -> None:

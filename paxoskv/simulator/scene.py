@@ -60,10 +60,12 @@ class Scene:
         """Choose a disk."""
         return self.victim(rng).disk
 
-    def some_links(self, rng: Random) -> list[Link]:
-        """Choose links: one, all of one node, all among nodes, or those of a client."""
+    def some_links(self, rng: Random, peers: bool = False) -> list[Link]:
+        """Choose links: one, all of one node, all among nodes, or those of a client unless it is to be `peers`."""
         ids = self.ids
         match rng.randrange(5):
+            case 2 if peers:
+                return self.network.links(ids)
             case 0:
                 a, b = rng.sample(ids, 2)
                 return [self.network.link(a, b)]
@@ -102,6 +104,8 @@ class Scene:
 
     def may_ruin(self, node: SimulatedNode, rng: Random) -> bool:
         """Whether one more disk may lose what was entrusted to it: seldom so many that no quorum is left (atlas)."""
+        if node.disk.foreign:
+            return False
         quorums = node.config.quorums
         spare = len(quorums.members) - max(quorums.phase1, quorums.phase2)
         lost = sum(bool(other.disk.ruined) for other in self.cluster.nodes.values() if other is not node)

@@ -61,13 +61,13 @@ class Sightings:
         if look is not None:
             look(replica, sender, message)
 
-    def on_step(self, replica: Replica, out: Effects) -> None:
+    def on_step(self, replica: Replica, out: Effects, now: float) -> None:
         """A core has made a step, for the message just heard or for something else."""
         heard, self._heard = self._heard, None
         if heard is not None and type(heard) is Ask and not any(type(e.message) is Grant for e in out.send_now):
             self._hit("consent refused: a leader is heard")
         if out.role_changed:
-            self._on_role(replica, out, heard)
+            self._on_role(replica, out, heard, now)
         if out.load:
             self._hit("catch-up from the journal")
         if out.reads_failed:
@@ -83,7 +83,7 @@ class Sightings:
 
     # Roles
 
-    def _on_role(self, replica: Replica, out: Effects, heard: Message | None) -> None:
+    def _on_role(self, replica: Replica, out: Effects, heard: Message | None, now: float) -> None:
         before, role = self._roles.get(replica.node, Role.FOLLOWER), replica.role
         self._roles[replica.node] = role
         candidates = sum(one is Role.CANDIDATE for one in self._roles.values())
@@ -91,8 +91,20 @@ class Sightings:
             self._hit("two candidates at once")
         if role is Role.LEADER and before is not role:
             self._on_won(replica)
-        if before is Role.LEADER and role is not before and out.reads_failed:
-            self._hit("read round dropped by a change of leadership")
+        if before is Role.LEADER and role is not before:
+            if out.reads_failed:
+                self._hit("read round dropped by a change of leadership")
+            if heard is None:
+                self._on_given_up(replica, now)
+
+    def _on_given_up(self, replica: Replica, now: float) -> None:
+        """A leader has given up by itself."""
+        if replica._disk.is_stalled(now):
+            self._hit("leader stepped down for its disk")
+        elif not replica._connectivity.reaches(replica._quorums.phase2 - 1, now):
+            self._hit("leader without a quorum steps down")
+        else:
+            self._hit("leader leaves in order")
 
     def _on_won(self, replica: Replica) -> None:
         leader = replica._leader

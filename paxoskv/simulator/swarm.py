@@ -52,6 +52,7 @@ def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
         "heartbeat_s": timeout_s / rng.choice((4, 8)),
         "election_jitter_s": timeout_s / 2,
         "session_idle_s": rng.choice((600.0, 600.0, 600.0, 3.0, 1.0)),
+        "scrub_s": rng.choice((0.0, 0.3, 1.0, 3.0)),
     }
     if tiny:
         settings["window"] = rng.choice((1, 1, 2, 4, 16))
@@ -63,11 +64,11 @@ def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
 
 
 def _forced(rng: Random) -> dict[str, int]:
-    """Bounds so small that a configuration would not allow them."""
-    return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": rng.choice((300, 3_000))}
+    """Bounds so small that a configuration would not allow them; the queue of a peer still holds any one message."""
+    return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": 6_000}
 
 
-def _knobs(rng: Random) -> dict[str, int]:
+def _knobs(rng: Random) -> dict[str, float]:
     share = rng.choice((0.1, 0.4))
     return {name: rng.choice(values) for name, values in KNOBS.items() if rng.random() < share}
 

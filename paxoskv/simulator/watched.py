@@ -21,8 +21,8 @@ class Watcher(Protocol):
     def on_message(self, replica: Replica, sender: NodeId, message: Message) -> None:
         """A message is about to be handled."""
 
-    def on_step(self, replica: Replica, out: Effects) -> None:
-        """A step is over; this is what it asks for."""
+    def on_step(self, replica: Replica, out: Effects, now: float) -> None:
+        """A step is over; this is what it asks for. now: of the replica's clock."""
 
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         """A machine has applied a slot, for the first time or after a restart."""
@@ -44,7 +44,7 @@ class WatchedReplica(Replica):
     def _finish(self, now: float, out: Effects) -> Effects:
         """Every step ends here."""
         out = super()._finish(now, out)
-        self._watcher.on_step(self, out)
+        self._watcher.on_step(self, out, now)
         return out
 
 

@@ -116,7 +116,7 @@ def older_image(scene: Scene, rng: Random) -> None:
     if not scene.may_ruin(node, rng):
         return
     image = node.disk.image()
-    scene.later(rng.choice((0.1, 1.0, 3.0)), lambda: scene.cluster.restart_on(node, image))
+    scene.later(rng.choice((0.1, 1.0, 3.0, 6.0)), lambda: scene.cluster.restart_on(node, image))
 
 
 @fault("emptied directory", "S15", "a directory is emptied, and the node bootstrapped again", per_minute=4)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from paxoskv.net.frames import frame
 from paxoskv.simulator.faults.catalogue import fault
 from paxoskv.simulator.network import Link
 from paxoskv.simulator.scene import Scene
 
+_TAGS = range(1, 14)
+"""Of the messages between cores, in `paxoskv.net.codec`."""
 
-def _for_a_while(scene: Scene, rng: Random, **mood: float) -> None:
-    """Change the mood of some links for a while."""
+
+def _for_a_while(scene: Scene, rng: Random, peers: bool = False, **mood: Any) -> None:
+    """Change the mood of some links for a while.
+
+    peers: of links among nodes alone; clients count on TCP, which neither repeats nor reorders.
+    """
 
     def change(link: Link) -> None:
         link.mood = replace(link.mood, **mood)
 
-    scene.while_it_lasts(scene.some_links(rng), rng.choice((0.2, 1.0, 5.0)), change)
+    scene.while_it_lasts(scene.some_links(rng, peers), rng.choice((0.2, 1.0, 5.0)), change)
 
 
 @fault("loss", "S1", "frames vanish on some links")
@@ -26,10 +33,10 @@ def lose(scene: Scene, rng: Random) -> None:
     _for_a_while(scene, rng, loss=rng.choice((0.01, 0.1, 0.3)))
 
 
-@fault("duplicate", "S2", "frames arrive twice, the copy up to 2 s later")
+@fault("duplicate", "S2", "frames between nodes arrive twice, the copy up to 2 s later")
 def duplicate(scene: Scene, rng: Random) -> None:
     """Up to half of the frames."""
-    _for_a_while(scene, rng, duplicate=rng.choice((0.05, 0.2, 0.5)))
+    _for_a_while(scene, rng, peers=True, duplicate=rng.choice((0.05, 0.2, 0.5)))
 
 
 @fault("delay", "S3", "links become slow")
@@ -38,10 +45,22 @@ def delay(scene: Scene, rng: Random) -> None:
     _for_a_while(scene, rng, delay_s=rng.choice((0.005, 0.03, 0.2)))
 
 
-@fault("reorder", "S4", "frames are overtaken by later ones")
+@fault("reorder", "S4", "frames between nodes are overtaken by later ones")
 def reorder(scene: Scene, rng: Random) -> None:
     """By milliseconds or by seconds."""
-    _for_a_while(scene, rng, reorder=rng.choice((0.02, 0.1, 0.4)))
+    _for_a_while(scene, rng, peers=True, reorder=rng.choice((0.02, 0.1, 0.4)))
+
+
+@fault("hold back", "S3", "all messages of one kind between nodes are late, by up to seconds", per_minute=30)
+def hold_back(scene: Scene, rng: Random) -> None:
+    """A Promise that arrives after two more elections, an Accepted after the slot is settled (P11, P31)."""
+    _for_a_while(scene, rng, peers=True, held_tag=rng.choice(_TAGS), held_s=rng.choice((0.05, 0.5, 2.0)))
+
+
+@fault("copy late", "S2", "all messages of one kind between nodes arrive once more, up to seconds later", per_minute=30)
+def copy_late(scene: Scene, rng: Random) -> None:
+    """Copies find another world than the originals did (P31)."""
+    _for_a_while(scene, rng, peers=True, copied_tag=rng.choice(_TAGS), copied_s=rng.choice((0.05, 0.5, 2.0)))
 
 
 @fault("corrupt", "R21", "bits flip on the way")
