@@ -6,6 +6,7 @@ import asyncio
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +19,7 @@ from paxoskv.cli.local.layout import BASE_PORT_MAX, BASE_PORT_MIN, NODES_MAX, La
 from paxoskv.cli.options import output_option
 from paxoskv.cli.output import print_document
 from paxoskv.cli.survey import Survey
+from paxoskv.storage.quarantine import reason_of_quarantine
 
 _directory_option = click.option(
     "--dir",
@@ -192,8 +194,14 @@ def _with_processes(layout: Layout, picture: Survey) -> Survey:
     for node, row in zip(layout.nodes, picture.rows, strict=True):
         pid = processes.pid_of(layout, node)
         known = {"node": node, "pid": pid, "process": processes.state_of(pid), "log": str(layout.log_file(node))}
-        rows.append({**row, **known})
+        rows.append({**row, **known, **_quarantine(layout, node)})
     return replace(picture, rows=tuple(rows))
+
+
+def _quarantine(layout: Layout, node: int) -> dict[str, Any]:
+    """Return what a node that its peers will not have back has left behind."""
+    reason = reason_of_quarantine(layout.data(node))
+    return {"quarantined": False} if reason is None else {"quarantined": True, "error": f"in quarantine: {reason}"}
 
 
 def _end_of_detached(layout: Layout, started: list[processes.Started], picture: Survey, as_json: bool) -> int:

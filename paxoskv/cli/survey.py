@@ -85,5 +85,5 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     cells += [ballot, row["commit_slot"], row["applied_slot"], row["revision"]]
     state = "healthy" if row["healthy"] else row["error"] or "not healthy"
     if row.get("process", "running") != "running":
-        state = row["process"]
+        state = "quarantined" if row.get("quarantined") else row["process"]
     return [*("-" if cell is None else str(cell) for cell in cells), state]

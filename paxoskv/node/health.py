@@ -28,6 +28,7 @@ class Health:
     def gauges(self) -> dict[str, Callable[[], Any]]:
         """Return the fields of a status that speak of it.
 
+        quarantined: never while a node runs; `cluster status` fills it in for one that its peers will not have back.
         repairing: chosen values are missing here, so that the state stands still until peers have told them.
         faulty_slots: the first slots whose record is damaged. repaired_rows: those written anew since the start.
         """
@@ -35,6 +36,7 @@ class Health:
         return {
             "healthy": lambda: self.error() is None,
             "error": self.error,
+            "quarantined": lambda: False,
             "repairing": lambda: replica.log.is_repairing,
             "faulty_slots": lambda: replica.damaged_slots[:SLOTS_SHOWN],
             "repaired_rows": lambda: replica.log.mended + self._scrubber.mended,

@@ -32,11 +32,19 @@ def quarantine(directory: Path, reason: str) -> None:
         log.error("the quarantine could not be noted", extra={"reason": str(error)})
 
 
+def reason_of_quarantine(directory: Path) -> str | None:
+    """Return why `directory` is in quarantine, None if it is not. Raises: OSError."""
+    note = directory / QUARANTINE_NAME
+    if not note.exists():
+        return None
+    return note.read_bytes()[:_REASON_BYTES_MAX].decode(errors="replace") or "the note is empty"
+
+
 def check_quarantine(directory: Path) -> None:
     """Refuse a directory in quarantine. Raises: JournalCorrupt; OSError."""
-    note = directory / QUARANTINE_NAME
-    if note.exists():
-        reason = note.read_bytes()[:_REASON_BYTES_MAX].decode(errors="replace") or "the note is empty"
+    reason = reason_of_quarantine(directory)
+    if reason is not None:
         raise JournalCorrupt(
-            f"{directory} is in quarantine: {reason}. If the original files have been put back, remove {note}"
+            f"{directory} is in quarantine: {reason}. If the original files have been put back, "
+            f"remove {directory / QUARANTINE_NAME}"
         )
