@@ -19,7 +19,8 @@ A record is reported as written only when it is on the disk (P1). What can go wr
 - Something durable is gone as a whole: an emptied directory, an older copy, an acknowledged write that the disk lost.
   The file itself looks sound; peers know better, by incarnation and by the sequence number of the journal (P3, P4).
   The node then ends for good, and a note in the directory keeps it from starting again.
-- The disk returns an error: nothing more is written or said (P6), and the next start copies the journal into a new file.
+- The disk returns an error: nothing more is written or said, and the next start copies the journal into a new file
+  (P6).
 - The disk is full: a reserve is given up for promises; votes are refused until there is space again (P9).
 
 It never decides anything: which votes to make is the business of `paxoskv.paxos`. It never opens a second connection
@@ -27,7 +28,7 @@ to a file (P7), and never makes a journal anew where one has been (P3).
 
 Where to start reading: `journal` (the file, as the node sees it) and `writer` (the one task that writes). Below them:
 `connection` (settings, errors), `recovery` and `scan` (reading back, and the verdict), `inspection` (reading again),
-`birth` (the first start), `precheck` and `wal` (what is looked at before SQLite may touch the files), `rebuild` (after a
-failure), `ballast` (the reserve), `quarantine`, `records` and `identity` (bytes and checksums), `pagecache`, `lockfile`,
-`directory`, `errors` (what can go wrong, by what the operator must do).
+`birth` (the first start), `precheck` and `wal` (what is looked at before SQLite may touch the files), `rebuild` (after
+a failure), `ballast` (the reserve), `quarantine`, `records` and `identity` (bytes and checksums), `pagecache`,
+`lockfile`, `directory`, `errors` (what can go wrong, by what the operator must do).
 """
