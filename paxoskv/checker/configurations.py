@@ -22,32 +22,45 @@ _Place = tuple[int, State]
 class Judged(NamedTuple):
     """linearizable: None if the budget ran out.
 
-    culprit: if it is not, the operation whose completion no configuration explains. possible: what the key may have
-    held while that operation was open, all other outcomes being as they are. steps: what it took.
+    culprit: if it is not, the operation whose completion no configuration explains. steps: what it took.
     """
 
     linearizable: bool | None
     culprit: Operation | None
-    possible: frozenset[State]
     steps: int
 
 
-def search(history: KeyHistory, budget: int, exact: bool = False) -> Judged:
-    """Follow all configurations through the history, for at most `budget` of them. exact: without HIDDEN states."""
-    return _Sweep(history, budget, exact).run()
+def search(history: KeyHistory, budget: int) -> Judged:
+    """Follow all configurations through the history, for at most `budget` steps, each the trial of one operation."""
+    return _Sweep(history, budget, exact=False).run()
+
+
+def held_during(history: KeyHistory, operation: Operation, budget: int) -> frozenset[State]:
+    """Return what the key may have held while `operation`, one of the required, was open: as much as is found out.
+
+    A few too many perhaps, namely values with which no configuration could have gone on until its completion.
+    """
+    sweep = _Sweep(history, budget, exact=True)
+    sweep.watched = operation
+    sweep.run()
+    return frozenset(sweep.met)
 
 
 class _Sweep:
     """The set of configurations on its way through the events.
 
     open: the open required operations by their bit, a bit that is free again after a completion. optional: those
-    invoked so far by their bit, which they keep, each with the bit of its twin.
+    invoked so far by their bit, which they keep, each with the bit of its twin. met: states while `watched` was open.
     """
+
+    watched: Operation | None = None
 
     def __init__(self, history: KeyHistory, budget: int, exact: bool) -> None:
         self._history = history
         self._budget = budget
-        self._step = Model((*history.required, *history.optional), exact).step
+        model = Model((*history.required, *history.optional), exact)
+        self._step, self._spend = model.step, model.spend
+        self.met: set[State] = set()
         self._steps = 0
         self._open: dict[int, Operation] = {}
         self._optional: dict[int, tuple[Operation, int]] = {}
@@ -67,12 +80,14 @@ class _Sweep:
                 continue
             bit = bits.pop(number)
             visited = self._complete(bit)
+            if self.watched in self._open.values():
+                self.met.update(state for (_, state), _ in visited)
             if self._steps > self._budget:
-                return Judged(None, None, frozenset(), self._steps)
+                return Judged(None, None, self._steps)
             del self._open[bit]
             if not len(self._configurations):
-                return Judged(False, operation, _states(visited), self._steps)
-        return Judged(True, None, frozenset(), self._steps)
+                return Judged(False, operation, self._steps)
+        return Judged(True, None, self._steps)
 
     def _events(self) -> list[tuple[int, bool, int]]:
         """Return (place, is a completion, number of the operation), in order; the optional ones come last in number.
@@ -117,7 +132,7 @@ class _Sweep:
                     self._reach(mask | taken, self._step(operation, state), spent, visited, waiting)
             for taken, (operation, twin) in self._optional.items():
                 if not spent & taken and not twin & ~spent:
-                    self._reach(mask, self._step(operation, state), spent | taken, visited, waiting)
+                    self._reach(mask, self._spend(operation, state), spent | taken, visited, waiting)
         self._configurations = kept
         return visited
 
@@ -130,6 +145,7 @@ class _Sweep:
         waiting: list[tuple[_Place, int]],
     ) -> None:
         """Go on from a configuration if it is possible and new; reads that agree with it take effect in it."""
+        self._steps += 1
         if state is REFUSED:
             return
         for bit, operation in self._open.items():
@@ -137,7 +153,3 @@ class _Sweep:
                 mask |= bit
         if visited.add((mask, state), spent):
             waiting.append(((mask, state), spent))
-
-
-def _states(visited: Frontier[_Place]) -> frozenset[State]:
-    return frozenset(state for (_, state), _ in visited)

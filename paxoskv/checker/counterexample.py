@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from paxoskv.checker import configurations
 from paxoskv.checker.causes import cause_of
 from paxoskv.checker.events import GET, OK
-from paxoskv.checker.model import HIDDEN, INITIAL, Held
+from paxoskv.checker.model import HIDDEN, Held
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.revisions import Disorder
-from paxoskv.checker.shrink import ATTEMPT_STEPS, known_at, shrink
+from paxoskv.checker.shrink import known_at, shrink
 from paxoskv.checker.unknowns import product, settle
 
-ANSWERS_TRIED_MAX = 40
-"""How many values, the latest ones, are tried as the answer that would have been right."""
+ANSWERS_TRIED_MAX = 8
+"""How many values are tried as the answer that would have been right."""
+ANSWERS_STEPS = 50_000
+"""Budget of each of these trials; one that is not decided in it is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,14 @@ def _overlap(one: Operation, other: Operation) -> bool:
 
 
 def _right_answers(known: Sequence[Operation], accused: Operation) -> tuple[Held, ...]:
-    """Return the values that the get could have read without contradiction, the latest written first."""
+    """Return values that the get could have read without contradiction, the first that are found."""
     rest = [op for op in known if op.began != accused.began]
-    exact = configurations.search(settle(known), ATTEMPT_STEPS, exact=True)
-    written = [product(op) for op in reversed(rest) if not op.is_observer]
-    values = [state for state in exact.possible if state is not HIDDEN]
-    candidates = list(dict.fromkeys([*values, *written, INITIAL]))[:ANSWERS_TRIED_MAX]
+    met = configurations.held_during(settle(known), accused, ANSWERS_STEPS)
+    values = [state for state in met if state is not HIDDEN]
+    values += [product(op) for op in rest if not op.is_observer and _overlap(op, accused)]
+    candidates = sorted(set(values), key=lambda value: (value is None, value or b""))[:ANSWERS_TRIED_MAX]
     return tuple(value for value in candidates if _explains(rest, accused._replace(result=value, outcome=OK)))
 
 
 def _explains(rest: Sequence[Operation], read: Operation) -> bool:
-    history = settle([*rest, read])
-    return configurations.search(history, ATTEMPT_STEPS).linearizable is True
+    return configurations.search(settle([*rest, read]), ANSWERS_STEPS).linearizable is True

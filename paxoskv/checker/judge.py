@@ -15,9 +15,9 @@ from paxoskv.checker.revisions import VIOLATED, RevisionReport, check_revisions
 from paxoskv.checker.unknowns import settle
 from paxoskv.checker.witness import flaw
 
-BUDGET_STEPS = 500_000
-"""Configurations that the judgement of one key may cost, by default."""
-DEPTH_FIRST_SHARE = 10
+BUDGET_STEPS = 2_000_000
+"""Steps of a search, each the trial of one operation, that the judgement of one key may cost by default."""
+DEPTH_FIRST_SHARE = 20
 """The depth-first search gets one part in so many of the budget: it is quick or of no use."""
 
 Progress = Callable[[int, int], None]

@@ -66,8 +66,10 @@ class Model:
         looks: set[Held] = set()
         self._exact = exact
         self._grows = False
+        self._refuses = False
         for op in operations:
             self._grows |= op.f == APPEND
+            self._refuses |= op.f == CAS and op.outcome == FAIL
             if op.f == GET:
                 looks.add(op.result)
             elif isinstance(op.value, tuple):
@@ -81,6 +83,14 @@ class Model:
             return self._step_hidden(operation)
         after = step(operation, state)
         return after if after is state or after is None or after is REFUSED or self._matters(after) else HIDDEN
+
+    def spend(self, operation: Operation, state: State) -> Outcome:
+        """Return the state after an operation that need not have happened; REFUSED also if it serves no purpose.
+
+        Nobody sees a hidden value, so to hide one only explains why a cas did not find what it expected.
+        """
+        after = self.step(operation, state)
+        return REFUSED if after == state or (after is HIDDEN and not self._refuses) else after
 
     def _step_hidden(self, operation: Operation) -> Outcome:
         """Go on from a value that equals none that any operation looked for."""

@@ -81,10 +81,12 @@ class _Replay:
 
     def __init__(self, operations: Sequence[Operation], taken: Sequence[int], exact: bool) -> None:
         counting = [op for op in operations if op.counts]
-        self._step = Model(counting, exact).step
+        model = Model(counting, exact)
+        self._step, self._spend = model.step, model.spend
         self._stamped = sorted(filter(is_stamped, counting), key=_revision)
         writes = [op for op in counting if not is_stamped(op) and not op.is_observer]
-        noticed = {op.began for op in noticeable(writes, counting)} if writes else set()
+        others = [op for op in counting if is_stamped(op) or op.is_observer]
+        noticed = {op.began for op in noticeable(writes, others)} if writes else set()
         loose = [op for op in writes if op.f == DELETE or op.began in noticed]
         self._may_be_gone = any(op.f == DELETE for op in loose)
         self._loose = list(zip(loose, (1 << number for number in range(len(loose))), twins_of(loose), strict=True))
@@ -134,7 +136,7 @@ class _Replay:
                 for op, bit, twin in usable
                 if not spent & bit
                 and not twin & ~spent
-                and (after := self._step(op, state)) is not REFUSED
+                and (after := self._spend(op, state)) is not REFUSED
                 and met.add(after, spent | bit)
             }
             if not level or len(self._ways) > WAYS_MAX:

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from paxoskv.checker import configurations
-from paxoskv.checker.events import CAS, GET, INFO
+from paxoskv.checker.events import CAS, GET, INFO, OK, PUT
 from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
-from paxoskv.checker.unknowns import product, settle
+from paxoskv.checker.pieces import Pieces
+from paxoskv.checker.unknowns import LATER, product, settle
 
 FIRST_SIZE = 8
 """So many of the most relevant operations are tried first, then twice as many, and so on."""
-ATTEMPT_STEPS = 20_000
+ATTEMPT_STEPS = 50_000
 """Budget of one attempt to do without some operations; one that is not decided in it has failed."""
-SHRINK_STEPS = 300_000
+SHRINK_STEPS = 1_000_000
 """Budget of all attempts together; what is left when it runs out is not shrunk any more."""
 WILD = -1
 """A place before every event."""
@@ -51,6 +52,11 @@ def shrink(known: Sequence[Operation], culprit: Operation) -> Core:
     known: they are wrong together. culprit: where it showed. Of several contradictions, one with the writes of the
     value seen there, and with what happened shortly before, is preferred.
     """
+    seen = seen_by(culprit)
+    if culprit.f in (GET, CAS) and culprit.outcome == OK and seen is not None:
+        others = [op for op in known if not op.is_observer and op.began != culprit.began]
+        if not Pieces(seen, others).possible:
+            return Core((culprit,), is_minimal=True)
     attempts = _Attempts(sorted(known, key=_relevance(culprit), reverse=True))
     size = FIRST_SIZE
     while size < len(known) and not attempts.is_wrong(range(size)):
@@ -66,8 +72,14 @@ def seen_by(operation: Operation) -> Held:
 
 
 def weaken(operation: Operation) -> Operation | None:
-    """Return what is left of an operation that is taken away, None if that is nothing."""
-    return None if operation.is_observer else operation._replace(began=WILD, ended=None, outcome=INFO)
+    """Return what is left of an operation that is taken away, None if that is nothing.
+
+    Of a cas it is a put, which may happen whatever the key holds.
+    """
+    if operation.is_observer:
+        return None
+    weaker = operation._replace(began=WILD, ended=None, outcome=INFO)
+    return weaker._replace(f=PUT, value=product(operation)) if operation.f == CAS else weaker
 
 
 class _Attempts:
@@ -109,13 +121,18 @@ class _Attempts:
 
 
 def _relevance(culprit: Operation) -> Callable[[Operation], tuple[int, int]]:
-    """Return the key that sorts what the culprit's answer has most to do with last, and later ones after earlier."""
+    """Return the key that sorts what the culprit's answer has most to do with last, and later ones after earlier.
+
+    The writes of what it saw come first, then what had completed before it began, then what was under way meanwhile.
+    """
     looked = culprit.f in (GET, CAS)
 
     def relevance(op: Operation) -> tuple[int, int]:
+        ended = LATER if op.ended is None else op.ended
         if op.began == culprit.began:
-            return 2, 0
-        is_maker = looked and not op.is_observer and product(op) == seen_by(culprit)
-        return int(is_maker), op.began if op.ended is None else op.ended
+            return 3, ended
+        if looked and not op.is_observer and product(op) == seen_by(culprit):
+            return 2, ended
+        return int(ended < culprit.began), ended
 
     return relevance

@@ -8,7 +8,7 @@ and nobody else can have written, happened before it was seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT, Value
@@ -30,11 +30,8 @@ class KeyHistory(NamedTuple):
     twins: tuple[int, ...]
 
 
-class _Sight(NamedTuple):
-    """A value that an operation saw. by: when at the latest, None if its own outcome is unknown."""
-
-    value: Held
-    by: int | None
+LATER = 1 << 62
+"""A place after every event."""
 
 
 def settle(operations: Iterable[Operation]) -> KeyHistory:
@@ -43,8 +40,8 @@ def settle(operations: Iterable[Operation]) -> KeyHistory:
     required = [op for op in counting if op.ended is not None]
     unknown = [op for op in counting if op.ended is None]
     if unknown:
-        unknown = noticeable(unknown, counting)
-        unknown, settled = _seen_for_sure(unknown, counting)
+        unknown = noticeable(unknown, required)
+        unknown, settled = _seen_for_sure(unknown, required)
         required = sorted(required + settled, key=lambda op: op.began)
     return KeyHistory(tuple(required), tuple(unknown), twins_of(unknown))
 
@@ -55,31 +52,77 @@ def product(operation: Operation) -> Held:
     return value[1] if isinstance(value, tuple) else value
 
 
-def sights(operations: Iterable[Operation]) -> list[_Sight]:
-    """Return the values that gets read and cas found as expected, also a cas that may have happened."""
-    seen = []
+def sights(operations: Iterable[Operation]) -> dict[Held, int]:
+    """Return the values that gets read and cas found as expected, with the place up to which somebody may have.
+
+    A cas of unknown outcome counts, too: it may have found its value at any time.
+    """
+    seen: dict[Held, int] = {}
     for op in operations:
         if op.f == GET and op.outcome == OK:
-            seen.append(_Sight(op.result, op.ended))
+            value = op.result
         elif op.f == CAS and op.outcome != FAIL and isinstance(op.value, tuple):
-            seen.append(_Sight(op.value[0], op.ended))
+            value = op.value[0]
+        else:
+            continue
+        until = LATER if op.ended is None else op.ended
+        seen[value] = max(until, seen.get(value, until))
     return seen
 
 
-def noticeable(unknown: Sequence[Operation], counting: Sequence[Operation]) -> list[Operation]:
+def noticeable(unknown: Sequence[Operation], required: Sequence[Operation]) -> list[Operation]:
     """Return those of `unknown` whose effect somebody may have noticed; to leave out the rest changes no verdict.
 
-    A failed cas notices any value, by not finding its own; and what appends make of a value begins with it.
+    Somebody is a required operation, or an unknown cas that is noticeable itself. unknown: by their invocation.
     """
-    seen = sights(counting)
-    refused = [op.ended for op in counting if op.f == CAS and op.outcome == FAIL]
-    appended = any(op.f == APPEND for op in counting)
-    return [
-        op
-        for op in unknown
-        if any(_after(by, op) for by in refused)
-        or any(_after(sight.by, op) and _shows(sight.value, op, appended) for sight in seen)
-    ]
+    grows = any(op.f == APPEND for op in (*required, *unknown))
+    kept: set[int] = set()
+    fresh = sights(required)
+    while fresh:
+        found = [
+            number
+            for number, op in enumerate(unknown)
+            if number not in kept and (_made_one(fresh, op) if grows else fresh.get(product(op), -1) > op.began)
+        ]
+        kept.update(found)
+        fresh = sights(unknown[number] for number in found)
+    kept.update(_excuses(unknown, kept, required, grows))
+    return [op for number, op in enumerate(unknown) if number in kept]
+
+
+def _made_one(seen: Mapping[Held, int], operation: Operation) -> bool:
+    """Whether one of the values seen may be owed to `operation`, and to appends after it."""
+    made = product(operation)
+    for value, until in seen.items():
+        if until <= operation.began:
+            continue
+        if value is None or made is None:
+            if made is None:
+                return True
+        elif made in value if operation.f == APPEND else value.startswith(made):
+            return True
+    return False
+
+
+def _excuses(
+    unknown: Sequence[Operation], kept: Collection[int], required: Sequence[Operation], grows: bool
+) -> Iterator[int]:
+    """Yield the numbers of further operations that may explain why a cas did not find the value it expected.
+
+    Any other value does that, so of the puts as many as there are such cas are enough, the first ones.
+    """
+    refused = [op for op in required if op.f == CAS and op.outcome == FAIL]
+    last = max((op.ended for op in refused if op.ended is not None), default=-1)
+    expected = {op.value[0] for op in refused if isinstance(op.value, tuple)}
+    puts_left = len(refused)
+    for number, op in enumerate(unknown):
+        if number in kept or op.began > last:
+            continue
+        if op.f != PUT or grows or product(op) in expected:
+            yield number
+        elif puts_left:
+            puts_left -= 1
+            yield number
 
 
 def twins_of(optional: Sequence[Operation]) -> tuple[int, ...]:
@@ -92,42 +135,26 @@ def twins_of(optional: Sequence[Operation]) -> tuple[int, ...]:
     return tuple(twins)
 
 
-def _after(by: int | None, operation: Operation) -> bool:
-    return by is None or by > operation.began
-
-
-def _shows(value: Held, operation: Operation, appended: bool) -> bool:
-    """Whether a key that held `value` may owe it to `operation`, and to appends after it if there are any."""
-    if not appended:
-        return value == product(operation)
-    if value is None:
-        return operation.f == DELETE
-    if operation.f == DELETE:
-        return True
-    made = product(operation)
-    assert made is not None, f"only a delete makes a key absent, not {operation}"
-    return made in value if operation.f == APPEND else value.startswith(made)
-
-
 def _seen_for_sure(
-    unknown: Sequence[Operation], counting: Sequence[Operation]
+    unknown: Sequence[Operation], required: Sequence[Operation]
 ) -> tuple[list[Operation], list[Operation]]:
     """Split `unknown`: still open, and surely done, since a value was seen that no other operation makes.
 
     The latter end when that value was first seen. Appends build values from parts, so with them nothing is sure.
     """
-    if any(op.f == APPEND for op in counting):
+    writes = [op for op in (*required, *unknown) if not op.is_observer]
+    if any(op.f == APPEND for op in writes):
         return list(unknown), []
-    makers = Counter(product(op) for op in counting if op.f == PUT or (op.f == CAS and op.outcome != FAIL))
+    makers = Counter(product(op) for op in writes)
     first_seen: dict[Held, int] = {}
-    for value, by in sights(counting):
-        if by is not None:
-            first_seen[value] = min(by, first_seen.get(value, by))
+    for op in required:
+        for value, until in sights((op,)).items():
+            first_seen[value] = min(until, first_seen.get(value, until))
     still_open, settled = [], []
     for op in unknown:
-        by = first_seen.get(product(op)) if op.f != DELETE and makers[product(op)] == 1 else None
-        if by is None or by <= op.began:
-            still_open.append(op)
+        until = first_seen.get(product(op), -1) if op.f != DELETE and makers[product(op)] == 1 else -1
+        if until > op.began:
+            settled.append(op._replace(ended=until))
         else:
-            settled.append(op._replace(ended=by))
+            still_open.append(op)
     return still_open, settled

@@ -69,7 +69,8 @@ class _Walk:
         self._twins = history.twins
         self._began = [op.began for op in history.required]
         self._ended = [_end(op) for op in history.required]
-        self._step = Model((*history.required, *history.optional)).step
+        model = Model((*history.required, *history.optional))
+        self._step, self._spend = model.step, model.spend
 
     def successors(self, node: _Node) -> Iterator[tuple[Operation, _Node]]:
         """Yield (operation, node after it), the most promising first: what had to be done first."""
@@ -91,7 +92,7 @@ class _Walk:
                 return
             if node.spent >> number & 1 or self._twins[number] & ~node.spent:
                 continue
-            state = self._step(operation, node.state)
+            state = self._spend(operation, node.state)
             if state is not REFUSED:
                 yield operation, node._replace(spent=node.spent | 1 << number, state=state)
 

@@ -77,10 +77,12 @@ def sight_text(operation: Operation) -> str:
 
 
 def elapsed_text(time_ns: int, since_ns: int) -> str:
-    """Return the time since another one, in the unit that suits it: `0`, `12.5 us`, `3.200 ms`, `17.345 s`."""
+    """Return the time since another one, in the unit that suits it: `80 ns`, `12.5 µs`, `3.200 ms`, `17.345 s`."""
     elapsed_ns = time_ns - since_ns
+    if elapsed_ns < NS_PER_US:
+        return f"{elapsed_ns} ns"
     if elapsed_ns < NS_PER_MS:
-        return f"{elapsed_ns / NS_PER_US:.1f} us" if elapsed_ns else "0"
+        return f"{elapsed_ns / NS_PER_US:.1f} µs"
     if elapsed_ns < NS_PER_S:
         return f"{elapsed_ns / NS_PER_MS:.3f} ms"
     return f"{elapsed_ns / NS_PER_S:,.3f} s"
