@@ -45,7 +45,7 @@ def _syncs(root: Path, every: int) -> tuple[dict[str, Any], str]:
     def on_point(tally: syncs.Tally) -> None:
         _show(f"verify: {tally.points} of {-(-tally.syncs // every)} kills, {len(tally.violations)} violations")
 
-    tally = run_loop(syncs.SyncRun(root, every, on_point).run())
+    tally = run_loop(syncs.SyncRun(root, lambda count: range(1, count + 1, every), on_point).run())
     document = {
         "exhaustive": "syncs",
         "every": every,

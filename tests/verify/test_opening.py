@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from paxoskv.storage.errors import JournalCorrupt
 from paxoskv.storage.identity import Identity
 from paxoskv.storage.journal import Journal
 from paxoskv.verifier.exhaustive.crash import Files, read_files
-from paxoskv.verifier.exhaustive.flips import BATCH, Flip, _batches, _sample
-from paxoskv.verifier.exhaustive.opening import Memory, Outcome, compare, open_files
+from paxoskv.verifier.exhaustive.flip import Flip, Trier, task_line
+from paxoskv.verifier.exhaustive.flips import sample_of
+from paxoskv.verifier.exhaustive.opening import Memory, Outcome, compare, difference, open_files
 
 VOTES = {slot: Vote(Ballot(1, 1), b"value %d" % slot) for slot in (1, 2, 3)}
 BEFORE = Memory(Identity("c", 1, "life"), Ballot(1, 1), VOTES, frozenset(), seq=9, lives={2: "a", 3: "b"})
@@ -79,7 +81,7 @@ async def test_every_flip_of_a_stride_is_harmless_repaired_or_refused(files: Fil
     before = await opened(tmp_path / "opened", files)
     outcomes = set()
     for name, content in files.items():
-        for offset in range(0, len(content), 211):
+        for offset in range(0, len(content), 2503):
             flip = Flip("killed", name, offset)
             after = await open_files(tmp_path / "flipped", flip.apply(files), "c", 1)
             outcome = compare(before, after)
@@ -123,14 +125,27 @@ def test_the_sample_holds_every_outcome_in_every_file() -> None:
         for file in ("a", "b")
         for offset, outcome in enumerate([Outcome.HARMLESS] * 50 + [Outcome.REFUSED] * 2 + [Outcome.SILENT] * 3)
     ]
-    sample = list(_sample(found))
+    sample = list(sample_of(found))
     assert len(sample) == len(set(sample)) == 2 * 2 * (6 + 2)
     assert Outcome.SILENT not in {outcome for _, outcome in sample}
 
 
-def test_batches_hold_flips_of_one_state_and_leave_none_out() -> None:
-    flips = [Flip(how, "f", offset) for how in ("killed", "stopped") for offset in range(BATCH + 1)]
-    batches = list(_batches(flips))
-    assert [flip for batch in batches for flip in batch] == flips
-    assert all(len({flip.how for flip in batch}) == 1 for batch in batches)
-    assert [len(batch) for batch in batches] == [BATCH, 1, BATCH, 1]
+async def test_a_trier_gives_every_flip_its_outcome(files: Files, tmp_path: Path) -> None:
+    trier = Trier(json.loads(task_line(tmp_path, "c", 1, {"killed": files})))
+    flips = [Flip("killed", name, offset) for name in files for offset in range(0, len(files[name]), 2000)]
+    found = await trier.try_all(flips)
+    assert len(found) == len(flips) > 10
+    assert {Outcome(one.outcome).is_right for one in found} == {True}
+    assert {one.why for one in found} == {""}
+
+
+async def test_a_trier_knows_what_it_was_given(files: Files, tmp_path: Path) -> None:
+    trier = Trier(json.loads(task_line(tmp_path, "another cluster", 1, {"killed": files})))
+    with pytest.raises(RuntimeError, match="is not opened undamaged"):
+        await trier.try_all([Flip("killed", "journal.db", 0)])
+
+
+def test_a_difference_is_told_in_words() -> None:
+    after = replace(BEFORE, seq=10, votes={1: VOTES[1], 2: VOTES[1]}, faulty=frozenset({3}))
+    assert difference(BEFORE, after) == "seq 9 became 10, the votes in slots [2] changed"
+    assert "ValueError" in difference(BEFORE, ValueError("what?"))

@@ -1,7 +1,7 @@
 """Every byte of every file of one stopped node flipped, once each.
 
 A small cluster writes a little, then node 1 is killed, or stopped in order, and the others are stopped. Each flip is
-tried by opening the directory in this process (`opening`). A sample of flips of every outcome is tried for real: the
+tried by opening the directory without starting a node (`flip`, `opening`). A sample of flips of every outcome is tried for real: the
 three nodes start with the damaged directory, and either node 1 ends with exit code 5, or all come to hold the same and
 what had been written is there.
 """
@@ -9,22 +9,22 @@ what had been written is there.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import signal
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
 
 from paxoskv import PaxoskvError, connect
 from paxoskv.node.exits import QUARANTINED
 from paxoskv.verifier.cluster import Cluster
 from paxoskv.verifier.exhaustive.crash import Files, read_files
 from paxoskv.verifier.exhaustive.crash import write_files as put_files
-from paxoskv.verifier.exhaustive.opening import Memory, Outcome, compare, open_files
+from paxoskv.verifier.exhaustive.flip import LINE_BYTES_MAX, Flip, Found, task_line
+from paxoskv.verifier.exhaustive.opening import Outcome
 from paxoskv.verifier.run import CannotRun, agree
 from paxoskv.verifier.shim.library import Shim
 
@@ -39,32 +39,13 @@ REAL_STARTS_PER_KIND = 6
 BATCH = 200
 ANSWER_TIMEOUT_S = 60.0
 READ_TIMEOUT_S = 30.0
+BALLAST_BYTES = 4096
+"""Its bytes mean nothing to anybody; these are flipped as well, the eight million of the default are not."""
+
 _CLUSTER_SEED = 2
 _SETTINGS = {"ballast_bytes": 0}
 """The reserve for a full disk is megabytes of nothing: no byte of it is ever read."""
 _NO_SHIM = Shim(Path(), "not used here")
-
-
-class Flip(NamedTuple):
-    """One bit, in one file of the directory as it was left. how: `killed` or `stopped`."""
-
-    how: str
-    file: str
-    offset: int
-
-    @property
-    def bit(self) -> int:
-        """Which bit of the byte: all eight have their turn."""
-        return 1 << (self.offset + self.offset // 8) % 8
-
-    def apply(self, files: Files) -> dict[str, bytes]:
-        """Return the files with the bit flipped."""
-        content = bytearray(files[self.file])
-        content[self.offset] ^= self.bit
-        return {**files, self.file: bytes(content)}
-
-    def __str__(self) -> str:
-        return f"{self.file} of a node that was {self.how}, byte {self.offset} ^ {self.bit:#04x}"
 
 
 @dataclass(slots=True)
@@ -93,7 +74,6 @@ class FlipRun:
         self._on_progress = on_progress
         self._left: dict[str, Files] = {}
         self._others: dict[str, dict[int, Files]] = {}
-        self._before: dict[str, Memory] = {}
         self._cluster: Cluster
 
     async def run(self) -> Tally:
@@ -102,7 +82,7 @@ class FlipRun:
         try:
             await self._live()
             found = await self._flip_all()
-            for flip, outcome in _sample(found):
+            for flip, outcome in sample_of(found):
                 await self._start_really(flip, outcome)
                 self._on_progress(self.tally)
         finally:
@@ -127,16 +107,13 @@ class FlipRun:
         await self._take("stopped")
 
     async def _take(self, how: str) -> None:
+        """Stop the peers, and keep what all three have left."""
         cluster = self._cluster
         others = [node for node in cluster.nodes if node != VICTIM]
         for node in others:
             await cluster.terminate(node)
         self._left[how] = read_files(cluster.member(VICTIM).directory)
         self._others[how] = {node: read_files(cluster.member(node).directory) for node in others}
-        memory = await open_files(self._root / "before", self._left[how], cluster.config(VICTIM).cluster_id, VICTIM)
-        if isinstance(memory, Exception):
-            raise CannotRun(f"the directory of a node that was {how} is not opened: {memory}")
-        self._before[how] = memory
 
     async def _serve(self) -> None:
         """Start all nodes that do not run. Raises: CannotRun if one of them does not answer."""
@@ -154,32 +131,25 @@ class FlipRun:
                 yield from (Flip(how, name, offset) for offset in range(0, len(content), self._every))
 
     async def _flip_all(self) -> list[tuple[Flip, Outcome]]:
-        """Try every flip, on all cores."""
+        """Try every flip, by as many processes as there are cores."""
         flips = list(self._flips())
         self.tally.bytes_in_all = sum(len(content) for files in self._left.values() for content in files.values())
-        cluster_id = self._cluster.config(VICTIM).cluster_id
-        loop = asyncio.get_running_loop()
+        batches = iter([flips[at : at + BATCH] for at in range(0, len(flips), BATCH)])
         found: list[tuple[Flip, Outcome]] = []
-        with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_ignore_interrupts) as pool:
-            pending = {
-                loop.run_in_executor(
-                    pool,
-                    _try_flips,
-                    self._root,
-                    batch,
-                    self._left[batch[0].how],
-                    self._before[batch[0].how],
-                    cluster_id,
-                )
-                for batch in _batches(flips)
-            }
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for batch in done:
-                    for flip, outcome, why in batch.result():
-                        self._count(flip, outcome, why)
+        task = task_line(self._root, self._cluster.config(VICTIM).cluster_id, VICTIM, self._left)
+
+        async def work() -> None:
+            async with _trier(task) as trier:
+                for batch in batches:
+                    for flip, answer in zip(batch, await _ask(trier, batch), strict=True):
+                        outcome = Outcome(answer.outcome)
+                        self._count(flip, outcome, answer.why)
                         found.append((flip, outcome))
-                self._on_progress(self.tally)
+                    self._on_progress(self.tally)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(os.cpu_count() or 1):
+                group.create_task(work())
         return sorted(found, key=lambda pair: pair[0])
 
     def _count(self, flip: Flip, outcome: Outcome, why: str) -> None:
@@ -237,7 +207,7 @@ class FlipRun:
         return "serves" if found == wanted else f"serves what was not written: {found}"
 
 
-def _sample(found: Sequence[tuple[Flip, Outcome]]) -> Iterator[tuple[Flip, Outcome]]:
+def sample_of(found: Sequence[tuple[Flip, Outcome]]) -> Iterator[tuple[Flip, Outcome]]:
     """Yield some flips of every outcome in every file."""
     kinds: dict[tuple[str, str, Outcome], list[Flip]] = {}
     for flip, outcome in found:
@@ -248,40 +218,32 @@ def _sample(found: Sequence[tuple[Flip, Outcome]]) -> Iterator[tuple[Flip, Outco
             yield from ((flips[place * len(flips) // count], outcome) for place in range(count))
 
 
-def _batches(flips: Sequence[Flip]) -> Iterator[list[Flip]]:
-    """Yield pieces of the flips, each of one state of the directory."""
-    for how in dict.fromkeys(flip.how for flip in flips):
-        own = [flip for flip in flips if flip.how == how]
-        yield from (own[at : at + BATCH] for at in range(0, len(own), BATCH))
+@asynccontextmanager
+async def _trier(task: bytes) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that tries flips (`flip`); it does not outlive the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "paxoskv.verifier.exhaustive.flip",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=LINE_BYTES_MAX,
+    )
+    assert process.stdin is not None, "the process is started with a pipe"
+    process.stdin.write(task)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
 
 
-def _try_flips(
-    root: Path, flips: Sequence[Flip], files: Files, before: Memory, cluster: str
-) -> list[tuple[Flip, Outcome, str]]:
-    """Try some flips in a process of its own."""
-
-    async def try_them() -> list[tuple[Flip, Outcome, str]]:
-        results = []
-        for flip in flips:
-            after = await open_files(root / f"flip-{os.getpid()}", flip.apply(files), cluster, VICTIM)
-            outcome = compare(before, after)
-            results.append((flip, outcome, "" if outcome.is_right else _difference(before, after)))
-        return results
-
-    return asyncio.run(try_them())
-
-
-def _difference(before: Memory, after: Memory | Exception) -> str:
-    """Return, in words, what a node remembers that it should not, or not any more."""
-    if isinstance(after, Exception):
-        return repr(after)
-    names: Mapping[str, tuple[object, object]] = {
-        name: (getattr(before, name), getattr(after, name))
-        for name in ("identity", "promised", "seq", "lives", "votes")
-    }
-    return ", ".join(f"{name} {old} became {new}" for name, (old, new) in names.items() if old != new)[:400]
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the verifier, which ends its pool."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+async def _ask(process: asyncio.subprocess.Process, batch: Sequence[Flip]) -> list[Found]:
+    """Have a batch tried. Raises: RuntimeError if the process is gone; its words are on standard error."""
+    assert process.stdin is not None, "the process is started with a pipe"
+    assert process.stdout is not None, "the process is started with a pipe"
+    process.stdin.write(json.dumps(batch).encode() + b"\n")
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a process that tries flips ended with exit code {await process.wait()}")
+    return [Found(*fields) for fields in json.loads(line)]

@@ -84,6 +84,20 @@ def compare(before: Memory, after: Memory | Exception) -> Outcome:
     return Outcome.REPAIRED if after.faulty else Outcome.HARMLESS
 
 
+def difference(before: Memory, after: Memory | Exception) -> str:
+    """Return, in words, what a node remembers that it should not, or not any more."""
+    if isinstance(after, Exception):
+        return repr(after)
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in ("identity", "promised", "seq", "lives")}
+    found = [f"{name} {old} became {new}" for name, (old, new) in pairs.items() if old != new]
+    changed = sorted(
+        slot
+        for slot in before.votes.keys() | after.votes.keys()
+        if before.votes.get(slot) != after.votes.get(slot) and slot not in after.faulty
+    )
+    return ", ".join([*found, *[f"the votes in slots {changed[:10]} changed"] * bool(changed)])
+
+
 async def _open(directory: Path, cluster: str, node: int) -> Memory:
     with DirectoryLock(directory):
         journal = await Journal.open(directory, cluster, node)

@@ -8,7 +8,7 @@ the newcomer have to have every acknowledged write. Later the partner comes back
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,9 @@ WRITE_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 60.0
 _POLL_S = 0.02
+
+BALLAST_BYTES = 1 << 16
+"""Enough to be made with all its syncs; copies of the default's megabytes would take their time."""
 
 _CLUSTER_SEED = 1
 _SETTINGS = {"ballast_bytes": 1 << 16}
@@ -82,15 +85,15 @@ class Ledger:
 
 
 class SyncRun:
-    """The exhaustive run. root: an empty directory. every: take each so-many-th sync only, for a short form.
+    """The exhaustive run. root: an empty directory. on_point: called after each point.
 
-    on_point: called after each point.
+    choose: returns the numbers of the syncs to die at, from 1, out of so many; all of them, but in short forms.
     """
 
-    def __init__(self, root: Path, every: int, on_point: Callable[[Tally], None]) -> None:
+    def __init__(self, root: Path, choose: Callable[[int], Iterable[int]], on_point: Callable[[Tally], None]) -> None:
         self.tally = Tally()
         self._root = root
-        self._every = every
+        self._choose = choose
         self._on_point = on_point
         self._durable = root / "durable"
         self._newborn: dict[int, Files] = {}
@@ -108,7 +111,7 @@ class SyncRun:
         try:
             await self._live_until(0)
             self.tally.syncs = self._page.counters.syncs
-            for number in range(1, self.tally.syncs + 1, self._every):
+            for number in self._choose(self.tally.syncs):
                 await self._die_at(number)
                 self._on_point(self.tally)
         finally:
