@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-import msgpack
-
 from paxoskv.kv import digest
 from paxoskv.kv.commands import (
     ABSENT,
@@ -91,7 +89,8 @@ class Machine:
         They cover the contents, the revision, log time, and all that was applied and answered so far.
         """
         state = self._history
-        for number in (self._store.contents, self._store.revision, self.now_ms, self.applied_slot):
+        store, sessions = self._store, self._sessions
+        for number in (store.contents, store.revision, sessions.opened, self.now_ms, self.applied_slot):
             state = digest.mix(state, number)
         return f"{state:016x}"
 
@@ -190,9 +189,8 @@ def _decode(slot: int, command: bytes) -> Fields:
 
 
 def _checksum(value: bytes, replies: list[Reply]) -> int:
-    """Return a checksum of a batch and its replies; records in them count in the digest of the contents already."""
-    answers = [reply[:3] if reply[0] == COMPARE_FAILED else reply for reply in replies]
-    return crc32(msgpack.packb(answers), crc32(value))
+    """Return a checksum of a batch and of what became of its commands: the rest follows from the contents."""
+    return crc32(bytes([reply[0] for reply in replies]), crc32(value))
 
 
 def _digest_of_rules(limits: KvLimits) -> int:
