@@ -1,9 +1,9 @@
 """Every byte of every file of one stopped node flipped, once each.
 
 A small cluster writes a little, then node 1 is killed, or stopped in order, and the others are stopped. Each flip is
-tried by opening the directory without starting a node (`flip`, `opening`). A sample of flips of every outcome is tried for real: the
-three nodes start with the damaged directory, and either node 1 ends with exit code 5, or all come to hold the same and
-what had been written is there.
+tried by opening the directory without starting a node (`flip`, `opening`). A sample of flips of every outcome is tried
+for real: the three nodes start with the damaged directory, and either node 1 ends with exit code 5, or all come to hold
+the same and what had been written is there.
 """
 
 from __future__ import annotations
