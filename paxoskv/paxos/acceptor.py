@@ -77,7 +77,7 @@ class Acceptor:
 
     def _promise(self, ballot: Ballot, part: int, parts: int, votes: tuple[tuple[Slot, Vote], ...]) -> Promise:
         log = self._log
-        faulty = tuple(log.faulty)
+        faulty = tuple(log.open_faulty())
         return Promise(
             ballot, part, parts, log.commit_slot, log.compacted_slot, votes, faulty, self._answer, log.known_slot
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Mapping
 
 from paxoskv.paxos.ballot import Slot, Value, Vote
@@ -124,6 +124,10 @@ class Log:
         """Return every vote from `from_slot` on that is above `known_slot`, by slot."""
         first = max(from_slot, self.known_slot + 1)
         return tuple((slot, self.votes[slot]) for slot in sorted(self.votes) if slot >= first)
+
+    def open_faulty(self) -> list[Slot]:
+        """Return the damaged slots that are not known to be chosen."""
+        return self.faulty[bisect_right(self.faulty, self.known_slot) :]
 
     def chosen_from(self, from_slot: Slot, to_slot: Slot, bytes_max: int) -> tuple[tuple[Slot, Vote], ...] | None:
         """Return the chosen votes of from..to that fit in `bytes_max` (one at least), None if they left memory."""

@@ -41,7 +41,8 @@ class Mender:
                 log.lose(slot)
             elif slot > log.compacted_slot and slot not in self.wanted:
                 insort(self.wanted, slot)
-        self._learner.on_lost(now, out)
+        if log.is_repairing:
+            self._learner.on_lost(now, out)
         self.on_timer(now, out)
 
     def on_learn(self, msg: Learn, out: Effects) -> None:

@@ -65,7 +65,7 @@ class Promise:
     commit_slot:    every slot up to it is chosen and can be learned from the sender: never empty (P15).
     compacted_slot: slots up to it are gone from the sender's journal; learn them from a snapshot.
     votes:          of this part: every vote of the sender above its known_slot and from from_slot on, as (slot, vote).
-    faulty:         slots whose record is damaged: the sender says nothing about them (P5).
+    faulty:         slots above known_slot whose record is damaged: the sender says nothing about them (P5).
     answer:         the same in all parts of one answer; the answer to a repeated Prepare may be cut elsewhere.
     known_slot:     slots above commit_slot and up to it are chosen as well, but the sender cannot read all their
                     values: it says nothing about any of them until it has repaired its journal (P5).

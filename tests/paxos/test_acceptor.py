@@ -177,3 +177,12 @@ def test_a_promise_raised_by_an_accept_without_room_is_durable_too(monkeypatch: 
     assert out == Effects(persist=[SavePromise(MID)])
     _, out = accept(acceptor, MID, 1, NOOP)
     assert out.persist == [SaveVote(1, Vote(MID, NOOP), 0)]
+
+
+def test_a_promise_stays_small_however_much_is_lost() -> None:
+    """P5, P32: chosen slots that cannot be read are told by one number, not one by one."""
+    log = Log(0, {100_002: Vote(LOW, b"x")}, [*range(1, 100_000), 100_001], 0, known_slot=99_999)
+    acceptor, out = Acceptor(1, log, LOW, 0), Effects()
+    acceptor.on_prepare(2, Prepare(MID, 1), out)
+    [envelope] = out.send_synced
+    assert envelope.message == Promise(MID, 0, 1, 0, 0, ((100_002, Vote(LOW, b"x")),), (100_001,), 1, 99_999)

@@ -133,6 +133,7 @@ def test_a_log_with_damage_in_its_chosen_part_knows_what_its_journal_still_tells
     assert (log.lost_to(4), log.lost_to(5), log.lost_to(8)) == (5, 5, 8)
     assert (log.sound_to(6), log.sound_to(7), log.sound_to(9)) == (7, 7, 9)
     assert [slot for slot, _ in log.open_votes(1)] == [10, 12]
+    assert log.open_faulty() == [11]
     assert log.highest_slot == 12
 
 

@@ -200,7 +200,7 @@ MUTANTS = (
             Edit(
                 "paxos/acceptor.py",
                 "Acceptor._promise",
-                "faulty = tuple(log.faulty)",
+                "faulty = tuple(log.open_faulty())",
                 "faulty: tuple[int, ...] = ()",
             ),
         ),
