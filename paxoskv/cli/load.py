@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -103,13 +104,14 @@ async def _loop(operation: Callable[[], Awaitable[Any]], start_ns: int, end_ns: 
 
 def _operation(job: Job, kv: Client, random: Random) -> Callable[[], Awaitable[Any]]:
     """Return what one client does over and over: random keys, and values that never come twice."""
+    randrange = random.randrange
     if job.op == "get":
-        return lambda: kv.get(job.key(random.randrange(job.keys)))
-    filler = os.urandom(job.value_bytes)
+        return lambda: kv.get(job.key(randrange(job.keys)))
+    stamps, filler = count(random.getrandbits(32)), os.urandom(job.value_bytes)[_STAMP_BYTES:]
 
     def put() -> Awaitable[Any]:
-        value = random.randbytes(min(_STAMP_BYTES, job.value_bytes)) + filler[_STAMP_BYTES:]
-        return kv.put(job.key(random.randrange(job.keys)), value)
+        value = next(stamps).to_bytes(_STAMP_BYTES, "big")[: job.value_bytes] + filler
+        return kv.put(job.key(randrange(job.keys)), value)
 
     return put
 

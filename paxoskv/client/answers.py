@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from paxoskv.client.results import Ballot, Entry
 from paxoskv.kv import replies
-from paxoskv.net.codec import blob, items, number, text
+from paxoskv.net.codec import NUMBER_MAX, blob, items, number, text
 from paxoskv.net.protocol import ProtocolError
 
 
@@ -51,8 +51,7 @@ def write_answer(answer: tuple[Any, ...]) -> WriteAnswer:
     """`[number, OK, ballot, reply]`."""
     _at_least(answer, 4)
     reply = _at_least(items(answer[3]), 3)
-    for raw in reply[:3]:
-        number(raw)
+    _numbers(reply[:3])
     return WriteAnswer(_ballot(answer[2]), reply)
 
 
@@ -109,8 +108,7 @@ def record_fields(record: Any) -> tuple[Any, ...]:
     """`[value, created, modified, version, lease]`: the fields of an entry after its key."""
     fields = _at_least(items(record), 5)[:5]
     blob(fields[0])
-    for raw in fields[1:]:
-        number(raw)
+    _numbers(fields[1:])
     return fields
 
 
@@ -126,8 +124,16 @@ def _entry(raw: Any) -> Entry:
 
 
 def _ballot(raw: Any) -> Ballot:
-    pair = items(raw, 2)
-    return number(pair[0]), number(pair[1])
+    round_, node = _numbers(items(raw, 2))
+    return round_, node
+
+
+def _numbers(raws: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return `raws` if all of them are natural numbers: in one call, since every answer has many of them."""
+    for raw in raws:
+        if type(raw) is not int or not 0 <= raw <= NUMBER_MAX:
+            number(raw)
+    return raws
 
 
 def _at_least(array: tuple[Any, ...], count: int) -> tuple[Any, ...]:

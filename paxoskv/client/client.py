@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -186,14 +186,11 @@ class Client:
         fields: dict[str, Any] = await self._read(answers.status_answer, protocol.STATUS)
         return fields
 
-    async def _write(self, parse: Parse, encode: Callable[..., bytes], *args: object) -> WriteAnswer:
-        deadline_s = self._deadline_s()
-        return await self._writer.write(deadline_s, parse, encode, *args)
+    def _write(self, parse: Parse, encode: Callable[..., bytes], *args: object) -> Awaitable[WriteAnswer]:
+        return self._writer.write(self._deadline_s(), parse, encode, *args)
 
-    async def _read(self, parse: Parse, kind: int, *fields: Any) -> Any:
-        deadline_s = self._deadline_s()
-        operation = self._channel.operation(parse, deadline_s, False, kind, *fields)
-        return await self._channel.perform(operation)
+    def _read(self, parse: Parse, kind: int, *fields: Any) -> Awaitable[Any]:
+        return self._channel.perform(self._channel.operation(parse, self._deadline_s(), False, kind, *fields))
 
     def _deadline_s(self, longest_s: float | None = None) -> float:
         """Return the loop time at which a call made now ends."""

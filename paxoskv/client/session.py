@@ -78,7 +78,9 @@ class Writer:
             try:
                 command = encode(session.id, seq, session.acked, *args)
                 operation = self._channel.operation(parse, deadline_s, True, protocol.WRITE, command)
-                answer = await self._perform(operation)
+                answer: WriteAnswer = await self._channel.perform(operation)
+                if answer.reply[0] in _CROWDED:
+                    answer = await self._wait_for_room(operation, answer)
             finally:
                 session.finish(seq)
             code = answer.reply[0]
@@ -102,22 +104,20 @@ class Writer:
             if self._session is None:
                 command = commands.open_session()
                 operation = self._channel.operation(answers.session_answer, deadline_s, False, protocol.WRITE, command)
-                answer = await self._perform(operation)
+                answer = await self._wait_for_room(operation, await self._channel.perform(operation))
                 if answer.reply[0] != replies.APPLIED:
                     raise InternalError(f"opening a session was answered with code {answer.reply[0]}")
                 self._session = Session(answer.reply[3])
             return self._session
 
-    async def _perform(self, operation: Operation) -> WriteAnswer:
-        """Perform; while the state machine has no room for it, try again until the deadline."""
-        while True:
-            answer: WriteAnswer = await self._channel.perform(operation)
-            crowded = _CROWDED.get(answer.reply[0])
-            if crowded is None:
-                return answer
+    async def _wait_for_room(self, operation: Operation, answer: WriteAnswer) -> WriteAnswer:
+        """While the state machine has no room for the operation, try again until the deadline."""
+        while (crowded := _CROWDED.get(answer.reply[0])) is not None:
             operation.turn_down(Refusal(protocol.OVERLOADED, crowded, 0.0))
             left_s = operation.deadline_s - self._loop.time()
             await asyncio.sleep(min(backoff_s(operation.retries, self._random), max(left_s, 0.0)))
+            answer = await self._channel.perform(operation)
+        return answer
 
     def _on_rejected(self, code: int, session: Session, operation: Operation) -> None:
         """Forget an expired session. Returns if the write surely was not executed and may be issued anew (P25).
