@@ -187,10 +187,12 @@ class Client:
         return fields
 
     def _write(self, parse: Parse, encode: Callable[..., bytes], *args: object) -> Awaitable[WriteAnswer]:
-        return self._writer.write(self._deadline_s(), parse, encode, *args)
+        deadline_s = self._deadline_s()
+        return self._writer.write(deadline_s, parse, encode, *args)
 
     def _read(self, parse: Parse, kind: int, *fields: Any) -> Awaitable[Any]:
-        return self._channel.perform(self._channel.operation(parse, self._deadline_s(), False, kind, *fields))
+        deadline_s = self._deadline_s()
+        return self._channel.perform(self._channel.operation(parse, deadline_s, False, kind, *fields))
 
     def _deadline_s(self, longest_s: float | None = None) -> float:
         """Return the loop time at which a call made now ends."""
