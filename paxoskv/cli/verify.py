@@ -89,34 +89,33 @@ def verify_command(
     repeat = (
         f"paxoskv verify --nodes {nodes} --seconds {seconds:g} --clients {clients} --faults {faults} --seed {planned}"
     )
-    code = DONE
     try:
-        evidence = _torment(options, history_file)
-        verdict = judge_run(evidence)
-        figures = figures_of(evidence)
-        page_file.write_text(page_of(evidence, verdict, figures, repeat), encoding="utf-8")
-        code = DONE if verdict.passed else NOT_MET
+        evidence = _torment(options, history_file, page_file)
     except CannotRun as error:
-        code = UNAVAILABLE
         raise Failure(UNAVAILABLE, "unavailable", f"{error}. Its log is in {root}") from None
-    finally:
-        if directory is None and code == DONE:
-            _clean(root, keep=(history_file, page_file))
+    except (KeyboardInterrupt, Failure):
+        _clean(root, directory, keep=())
+        raise
+    verdict = judge_run(evidence)
+    figures = figures_of(evidence)
+    page_file.write_text(page_of(evidence, verdict, figures, repeat), encoding="utf-8")
+    if verdict.passed:
+        _clean(root, directory, keep=(history_file, page_file))
     if as_json:
         print_document(document_of(evidence, verdict, figures, history_file, page_file))
     else:
         click.echo(text_of(evidence, verdict, figures, history_file, page_file))
-        if code != DONE:
-            click.echo(f"logs     {root}\nagain    {repeat}")
-    return code
+        click.echo(f"again    {repeat}" + f"\nlogs     {root}" * root.is_dir())
+    return DONE if verdict.passed else NOT_MET
 
 
-def _torment(options: Options, history_file: Path) -> Evidence:
-    """Do the run, with its progress on a terminal. Raises: CannotRun; Failure if the history cannot be written."""
+def _torment(options: Options, history_file: Path, page_file: Path) -> Evidence:
+    """Do the run, with its progress on a terminal. Raises: CannotRun; Failure if a file cannot be written."""
     try:
+        page_file.touch()
         stream = history_file.open("w", encoding="utf-8")
     except OSError as error:
-        raise Failure(USAGE, "unwritable", f"cannot write {history_file}: {error.strerror or error}") from None
+        raise Failure(USAGE, "unwritable", f"cannot write {error.filename}: {error.strerror or error}") from None
     with stream:
         run = Run(options, stream)
 
@@ -177,8 +176,10 @@ def _root(directory: Path | None) -> Path:
     return directory.absolute()
 
 
-def _clean(root: Path, keep: Sequence[Path]) -> None:
-    """Remove all of a directory that is ours but `keep`, and the directory itself if nothing is left."""
+def _clean(root: Path, directory: Path | None, keep: Sequence[Path]) -> None:
+    """Remove all but `keep` from a directory of our own, and itself if nothing is left; not one that was named."""
+    if directory is not None:
+        return
     for path in root.iterdir():
         if path in keep:
             continue

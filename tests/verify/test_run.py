@@ -66,11 +66,10 @@ def test_a_short_run_passes_and_leaves_a_history_and_a_page(tmp_path: Path) -> N
 
 
 class Liar:
-    """A client of the real cluster that now and then reports a write that it never sent."""
+    """A client of the real cluster that reports every put as done and sends none."""
 
     def __init__(self, endpoints: Any, timeout_s: float) -> None:
         self._client = connect(endpoints, timeout_s=timeout_s)
-        self._puts = 0
 
     async def __aenter__(self) -> Liar:
         await self._client.__aenter__()
@@ -83,9 +82,6 @@ class Liar:
         return getattr(self._client, name)
 
     async def put(self, key: bytes, value: bytes) -> PutResult:
-        self._puts += 1
-        if self._puts % 20:
-            return await self._client.put(key, value)
         seen = await self._client.get(key)
         return PutResult(seen.revision, seen.slot, seen.ballot)
 
@@ -129,16 +125,6 @@ def test_a_cluster_that_does_not_start_is_no_verdict(
     assert "node 1 does not start" in err
 
 
-def test_a_run_without_an_answer_from_the_cluster_does_not_pass(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing was wrong because nothing happened: that is no proof of anything."""
-    monkeypatch.setattr("paxoskv.cli.verify.judge_run", lambda evidence: judge_run(replace(evidence, finals={})))
-    code, out, _ = call("--seconds", "1", "--clients", "1", "--faults", "delay", "--dir", str(tmp_path / "run"))
-    assert code == 1
-    assert "could not be read in the end" in out
-
-
 def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     mark = f"interrupted-{os.getpid()}-{tmp_path.name}"
     line = [sys.executable, "-m", "paxoskv", "verify", "--seconds", "100", "--dir", str(tmp_path / "run")]
@@ -177,6 +163,7 @@ def test_the_list_names_every_fault(call: Call) -> None:
         (["--seconds", "0"], "--seconds"),
         (["--exhaustive", "bits"], "--exhaustive"),
         (["--history", "/no/such/directory/h.jsonl"], "cannot write /no/such/directory/h.jsonl"),
+        (["--report", "/no/such/directory/r.html"], "cannot write /no/such/directory/r.html"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(call: Call, arguments: list[str], complaint: str) -> None:

@@ -23,7 +23,7 @@ RATES = (0.5, 0.9, 1.1, 2.0)
     needs=(Need.SHIM,),
     hold_s=(1, 2),
 )
-async def clock_step(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _clock_step(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     page = page_of(stage, node)
 
@@ -49,7 +49,7 @@ async def clock_step(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=(Need.SHIM,),
     hold_s=(1.5, 4),
 )
-async def clock_skew(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _clock_skew(stage: Stage, random: Random) -> AsyncIterator[str]:
     node, rate = stage.victim(random), random.choice(RATES)
     page = page_of(stage, node)
     page.set_rate(rate)

@@ -17,7 +17,7 @@ SHIM = (Need.SHIM,)
 @fault(
     "slow-fsync", "every sync of a node takes 20 to 500 ms more", "R10 S18 P18", Lane.NODES, needs=SHIM, hold_s=(1, 3)
 )
-async def slow_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _slow_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
     node, delay_ms = stage.victim(random), random.choice((20, 100, 500))
     page = page_of(stage, node)
     page.sync(delay_ms=delay_ms)
@@ -28,7 +28,7 @@ async def slow_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
 @fault(
     "hung-fsync", "the syncs of a node do not return until later", "R10 S18 P18", Lane.NODES, needs=SHIM, hold_s=(1, 4)
 )
-async def hung_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _hung_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     page = page_of(stage, node)
     page.sync(hangs=True)
@@ -44,7 +44,7 @@ async def hung_fsync(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=SHIM,
     hold_s=(0, 1),
 )
-async def fsync_error(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _fsync_error(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     await _fail_until_it_ends(stage, node, lambda page: page.sync(errno=errno.EIO), "its syncs fail")
     yield f"node {node}"
@@ -59,7 +59,7 @@ async def fsync_error(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=SHIM,
     hold_s=(0, 1),
 )
-async def write_error(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _write_error(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     await _fail_until_it_ends(stage, node, lambda page: page.fail_writes(errno.EIO), "its writes fail")
     yield f"node {node}"
@@ -74,7 +74,7 @@ async def write_error(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=SHIM,
     hold_s=(1, 3),
 )
-async def disk_full(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _disk_full(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     page = page_of(stage, node)
     page.fail_writes(errno.ENOSPC)
@@ -91,7 +91,7 @@ async def disk_full(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=SHIM,
     hold_s=(0.5, 2),
 )
-async def disk_full_all(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _disk_full_all(stage: Stage, random: Random) -> AsyncIterator[str]:
     pages = [page_of(stage, node) for node in stage.cluster.nodes]
     for page in pages:
         page.fail_writes(errno.ENOSPC)

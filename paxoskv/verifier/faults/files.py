@@ -19,7 +19,8 @@ from paxoskv.verifier.stage import ANSWER_TIMEOUT_S, CATCH_UP_TIMEOUT_S, Stage
 
 FLIPS_MAX = 4
 PROGRESS_S = 1.0
-"""How long a node goes on after its backup was taken, so that the backup is a stale one."""
+PROGRESS_TIMEOUT_S = 20.0
+"""A node has to go on for so long after its backup was taken, so that the backup is a stale one."""
 
 LOCK_NAME = "lock"
 """Names the process that runs; its content is nobody's memory."""
@@ -29,17 +30,17 @@ Damage = Callable[[Path, Random], str]
 
 
 @fault("flip-bytes", "flip bits in the files of a stopped node", "R12 P5 I3", Lane.NODES, hold_s=(0, 0))
-async def flip_bytes(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _flip_bytes(stage: Stage, random: Random) -> AsyncIterator[str]:
     yield await _damage_and_restart(stage, random, flip)
 
 
 @fault("truncate", "cut files of a stopped node short, or to nothing", "R13", Lane.NODES, hold_s=(0, 0))
-async def truncate(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _truncate(stage: Stage, random: Random) -> AsyncIterator[str]:
     yield await _damage_and_restart(stage, random, cut_short)
 
 
 @fault("delete-file", "remove one file of a stopped node", "R13", Lane.NODES, hold_s=(0, 0))
-async def delete_file(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _delete_file(stage: Stage, random: Random) -> AsyncIterator[str]:
     yield await _damage_and_restart(stage, random, remove_one)
 
 
@@ -50,7 +51,7 @@ async def delete_file(stage: Stage, random: Random) -> AsyncIterator[str]:
     Lane.NODES,
     hold_s=(0, 0),
 )
-async def copy_chunk(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _copy_chunk(stage: Stage, random: Random) -> AsyncIterator[str]:
     yield await _damage_and_restart(stage, random, misplace)
 
 
@@ -61,7 +62,7 @@ async def copy_chunk(stage: Stage, random: Random) -> AsyncIterator[str]:
     Lane.NODES,
     hold_s=(0, 0),
 )
-async def emptied_directory(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _emptied_directory(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     arguments = random.choice(((), ("--bootstrap",)))
     await stage.cluster.kill(node)
@@ -76,7 +77,7 @@ async def emptied_directory(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("swapped-directories", "start two nodes on each other's directory", "R14 P34", Lane.NODES, hold_s=(0, 0))
-async def swapped_directories(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _swapped_directories(stage: Stage, random: Random) -> AsyncIterator[str]:
     nodes = random.sample(stage.cluster.nodes, 2)
     await asyncio.gather(*(stage.cluster.kill(node) for node in nodes))
     first, second = (stage.cluster.member(node).directory for node in nodes)
@@ -95,7 +96,7 @@ async def swapped_directories(stage: Stage, random: Random) -> AsyncIterator[str
     Lane.NODES,
     hold_s=(0, 0),
 )
-async def stale_backup(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _stale_backup(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     directory = stage.cluster.member(node).directory
     backup = directory.with_suffix(".backup")
@@ -103,16 +104,17 @@ async def stale_backup(stage: Stage, random: Random) -> AsyncIterator[str]:
     await asyncio.to_thread(shutil.copytree, directory, backup)
     await stage.bring_back(node)
     await stage.bring_up_to_date(node)
-    await asyncio.sleep(PROGRESS_S)
+    has_gone_on = await _goes_on(stage, node)
     await stage.cluster.kill(node)
     kept = _set_aside(directory)
     backup.rename(directory)
-    await _must_be_refused(stage, node, "its directory is an old copy")
+    if has_gone_on:
+        await _must_be_refused(stage, node, "its directory is an old copy")
     if stage.cluster.member(node).runs:
         shutil.rmtree(kept)  # it has gone on with the old copy, which is its memory now
     else:
         _put_back(kept, directory)
-    yield f"node {node}"
+    yield f"node {node}" + ", which wrote nothing meanwhile: not tried" * (not has_gone_on)
     await stage.bring_back(node)
 
 
@@ -205,6 +207,20 @@ async def _must_be_refused(stage: Stage, node: int, why: str, *arguments: str) -
     if not await stage.ends(node, process, QUARANTINED, why):
         stage.surprise(f"node {node} serves although {why}: it has to end with exit code {QUARANTINED}")
         stage.cluster.expect_life(process)
+
+
+async def _goes_on(stage: Stage, node: int) -> bool:
+    """Wait until a node has applied more than it has now, and a little longer; return whether it did."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + PROGRESS_TIMEOUT_S
+    before = await stage.cluster.status(node)
+    while loop.time() < deadline_s:
+        await asyncio.sleep(PROGRESS_S)
+        after = await stage.cluster.status(node)
+        if before is not None and after is not None and after["applied_slot"] > before["applied_slot"]:
+            return True
+        before = before or after
+    return False
 
 
 def _set_aside(directory: Path) -> Path:

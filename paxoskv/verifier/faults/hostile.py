@@ -27,7 +27,7 @@ _PATIENCE_S = 0.2
     Lane.NODES,
     hold_s=(0, 0),
 )
-async def garbage(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _garbage(stage: Stage, random: Random) -> AsyncIterator[str]:
     targets = [
         port
         for node in stage.cluster.nodes

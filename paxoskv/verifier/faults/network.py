@@ -39,14 +39,14 @@ async def disturbed(stage: Stage, directions: Iterable[Direction], wish: Disturb
     Lane.LINKS,
     hold_s=RECOVERY_S,
 )
-async def partition_one(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _partition_one(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     async with disturbed(stage, stage.between([node], stage.others(node)), random.choice(CUTS)):
         yield f"node {node}"
 
 
 @fault("partition-halves", "cut the nodes into two groups", "R17 S5", Lane.LINKS, hold_s=RECOVERY_S)
-async def partition_halves(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _partition_halves(stage: Stage, random: Random) -> AsyncIterator[str]:
     one = sorted(random.sample(stage.cluster.nodes, random.randint(1, stage.cluster.minority)))
     async with disturbed(stage, stage.between(one, stage.others(*one)), random.choice(CUTS)):
         yield f"nodes {one} from the others"
@@ -59,7 +59,7 @@ async def partition_halves(stage: Stage, random: Random) -> AsyncIterator[str]:
     Lane.LINKS,
     hold_s=RECOVERY_S,
 )
-async def partition_oneway(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _partition_oneway(stage: Stage, random: Random) -> AsyncIterator[str]:
     whence = stage.victim(random)
     whither = random.choice(stage.others(whence))
     async with disturbed(stage, [(whence, whither)], CUTS[0]):
@@ -67,7 +67,7 @@ async def partition_oneway(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("deaf", "one node sends to all and hears nobody", "R18 S6 P21", Lane.LINKS, hold_s=RECOVERY_S)
-async def deaf(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _deaf(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     async with disturbed(stage, [(other, node) for other in stage.others(node)], CUTS[0]):
         yield f"node {node}"
@@ -81,7 +81,7 @@ async def deaf(stage: Stage, random: Random) -> AsyncIterator[str]:
     needs=(Need.FIVE_NODES,),
     hold_s=RECOVERY_S,
 )
-async def quorum_loss(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _quorum_loss(stage: Stage, random: Random) -> AsyncIterator[str]:
     hub = random.choice(stage.others(stage.leader_or_any(random)))
     rest = stage.others(hub)
     async with disturbed(stage, stage.between(rest, rest), random.choice(CUTS)):
@@ -95,7 +95,7 @@ async def quorum_loss(stage: Stage, random: Random) -> AsyncIterator[str]:
     Lane.LINKS,
     hold_s=RECOVERY_S,
 )
-async def constrained(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _constrained(stage: Stage, random: Random) -> AsyncIterator[str]:
     leader = stage.leader_or_any(random)
     hub = random.choice(stage.others(leader))
     rest = stage.others(leader, hub)
@@ -107,7 +107,7 @@ async def constrained(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("chained", "the leader and one other are cut, both see the rest", "R19 S7 P20c", Lane.LINKS, hold_s=RECOVERY_S)
-async def chained(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _chained(stage: Stage, random: Random) -> AsyncIterator[str]:
     leader = stage.leader_or_any(random)
     other = random.choice(stage.others(leader))
     async with disturbed(stage, stage.between([leader], [other]), random.choice(CUTS)):
@@ -115,7 +115,7 @@ async def chained(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("flap", "one node's links come and go every 100 ms", "R20 S7", Lane.LINKS, hold_s=RECOVERY_S)
-async def flap(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _flap(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     links, wish = stage.between([node], stage.others(node)), random.choice(CUTS)
 
@@ -134,42 +134,42 @@ async def flap(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("delay", "all frames between nodes take 25 to 125 ms more", "R21 S3", Lane.LINKS)
-async def delay(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _delay(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(delay_ms=25, jitter_ms=random.choice((25, 100)))
     async with disturbed(stage, _some(stage, random), wish):
         yield f"25 to {25 + wish.jitter_ms:g} ms"
 
 
 @fault("loss", "frames between nodes vanish, connections are reset", "R21 S1 P31", Lane.LINKS)
-async def loss(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _loss(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(drop=random.choice((0.02, 0.1, 0.5)), reset=random.choice((0.0, 0.005)))
     async with disturbed(stage, _some(stage, random), wish):
         yield f"{wish.drop:.0%} lost, {wish.reset:.1%} reset"
 
 
 @fault("duplicate", "frames between nodes come twice, the second time up to 50 ms late", "R21 S2 P11 P31", Lane.LINKS)
-async def duplicate(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _duplicate(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(duplicate=random.choice((0.05, 0.5)))
     async with disturbed(stage, _some(stage, random), wish):
         yield f"{wish.duplicate:.0%} twice"
 
 
 @fault("reorder", "frames between nodes overtake each other by up to 50 ms", "R21 S4 P31", Lane.LINKS)
-async def reorder(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _reorder(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(reorder=random.choice((0.05, 0.3)))
     async with disturbed(stage, _some(stage, random), wish):
         yield f"{wish.reorder:.0%} overtaken"
 
 
 @fault("corrupt", "bits flip in frames on any link, the clients' included", "R21 H1", Lane.LINKS)
-async def corrupt(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _corrupt(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(corrupt=random.choice((0.002, 0.02)))
     async with disturbed(stage, stage.all_directions(with_clients=True), wish):
         yield f"{wish.corrupt:.1%} of all frames"
 
 
 @fault("clog", "what one node says passes at 8 kB/s", "R21 P33 P22", Lane.LINKS)
-async def clog(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _clog(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     async with disturbed(stage, [(node, other) for other in stage.others(node)], Disturbance(bytes_per_s=8000)):
         yield f"node {node}"
@@ -182,7 +182,7 @@ async def clog(stage: Stage, random: Random) -> AsyncIterator[str]:
     Lane.LINKS,
     hold_s=(1, 3),
 )
-async def clients_cut(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _clients_cut(stage: Stage, random: Random) -> AsyncIterator[str]:
     leader = stage.leader_or_any(random)
     async with disturbed(stage, [(CLIENTS, leader), (leader, CLIENTS)], random.choice(CUTS)):
         yield f"leader {leader}"
@@ -194,7 +194,7 @@ async def clients_cut(stage: Stage, random: Random) -> AsyncIterator[str]:
     "S23 S28 P25",
     Lane.LINKS,
 )
-async def clients_loss(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _clients_loss(stage: Stage, random: Random) -> AsyncIterator[str]:
     wish = Disturbance(drop=random.choice((0.01, 0.05)), reset=0.01)
     async with disturbed(stage, [(node, CLIENTS) for node in stage.cluster.nodes], wish):
         yield f"{wish.drop:.0%} lost, {wish.reset:.0%} reset"

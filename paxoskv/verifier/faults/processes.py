@@ -20,7 +20,7 @@ SECOND_PROCESS_TIMEOUT_S = 30.0
 
 
 @fault("kill", "SIGKILL one node, start it again later", "R1 R2 S8", Lane.NODES)
-async def kill(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _kill(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     await stage.cluster.kill(node)
     yield f"node {node}"
@@ -28,7 +28,7 @@ async def kill(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("kill-all", "SIGKILL all nodes, start them again later", "R3 S9", Lane.NODES, hold_s=(0.0, 1.0))
-async def kill_all(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _kill_all(stage: Stage, random: Random) -> AsyncIterator[str]:
     nodes = random.sample(stage.cluster.nodes, len(stage.cluster.nodes))
     await asyncio.gather(*(stage.cluster.kill(node) for node in nodes))
     yield "all nodes"
@@ -36,7 +36,7 @@ async def kill_all(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("restart-loop", "kill one node again and again, some times while it starts", "R4 S9", Lane.NODES, hold_s=(2, 4))
-async def restart_loop(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _restart_loop(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
 
     async def loop() -> None:
@@ -55,7 +55,7 @@ async def restart_loop(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("pause", "SIGSTOP one node, let it go on later: its connections stay open and silent", "R6 S19", Lane.NODES)
-async def pause(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _pause(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     stage.cluster.pause(node)
     yield f"node {node}"
@@ -63,7 +63,7 @@ async def pause(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("pause-majority", "SIGSTOP a majority of the nodes", "R6 S19", Lane.NODES, hold_s=(0.5, 2))
-async def pause_majority(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _pause_majority(stage: Stage, random: Random) -> AsyncIterator[str]:
     nodes = sorted(random.sample(stage.cluster.nodes, stage.cluster.minority + 1))
     for node in nodes:
         stage.cluster.pause(node)
@@ -73,7 +73,7 @@ async def pause_majority(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("rolling-restart", "SIGTERM one node after the other, start each again", "R7 P37", Lane.NODES, hold_s=(0, 0))
-async def rolling_restart(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _rolling_restart(stage: Stage, random: Random) -> AsyncIterator[str]:
     for node in random.sample(stage.cluster.nodes, len(stage.cluster.nodes)):
         await _stop_in_order(stage, node)
         await stage.bring_back(node)
@@ -81,7 +81,7 @@ async def rolling_restart(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("sigterm", "SIGTERM one node, start it again later", "R7 P37", Lane.NODES)
-async def sigterm(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _sigterm(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     await _stop_in_order(stage, node)
     yield f"node {node}"
@@ -89,7 +89,7 @@ async def sigterm(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("second-process", "start a second process on a node's directory", "R26 P7", Lane.NODES, hold_s=(0, 0))
-async def second_process(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _second_process(stage: Stage, random: Random) -> AsyncIterator[str]:
     member = stage.cluster.member(stage.victim(random))
     with tempfile.TemporaryDirectory() as directory:
         arguments = ["--config", str(member.config_file), "--dir", str(member.directory)]
@@ -106,7 +106,7 @@ async def second_process(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 
 @fault("blocked-log-pipe", "nobody reads what a node logs, and the pipe is full", "R25 P36", Lane.NODES, hold_s=(1, 3))
-async def blocked_log_pipe(stage: Stage, random: Random) -> AsyncIterator[str]:
+async def _blocked_log_pipe(stage: Stage, random: Random) -> AsyncIterator[str]:
     node = stage.victim(random)
     member = stage.cluster.member(node)
     process = member.process
