@@ -24,6 +24,7 @@ from paxoskv.verifier.report.figures import figures_of
 from paxoskv.verifier.report.page import page_of
 from paxoskv.verifier.report.text import text_of
 from paxoskv.verifier.run import CannotRun, Options, Run
+from paxoskv.verifier.schedule import tuning
 from paxoskv.verifier.verdict import judge_run
 
 PROGRESS_INTERVAL_S = 0.5
@@ -85,7 +86,7 @@ def verify_command(
     root = _root(directory)
     history_file, page_file = history or root / HISTORY_NAME, report or root / PAGE_NAME
     planned = random.randrange(SEED_MAX) if seed is None else seed
-    options = Options(root, int(nodes), seconds, clients, planned, chosen, {})
+    options = Options(root, int(nodes), seconds, clients, planned, chosen, tuning(planned))
     repeat = (
         f"paxoskv verify --nodes {nodes} --seconds {seconds:g} --clients {clients} --faults {faults} --seed {planned}"
     )

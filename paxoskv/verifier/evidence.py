@@ -30,6 +30,7 @@ class Counter:
 class Evidence:
     """Everything that was seen in a run. Times are nanoseconds of the monotonic clock.
 
+    settings: of all nodes, besides their addresses.
     began_ns, ended_ns: of the torment; the clients' work surrounds it a little.
     states: node -> (applied_slot, digest) when all stood at the same slot in the end; None if they never did.
     disagreements, surprises: in words; each one condemns the run.
@@ -39,6 +40,7 @@ class Evidence:
     nodes: int
     clients: int
     seed: int
+    settings: Mapping[str, object]
     began_ns: int
     ended_ns: int
     operations: Sequence[Operation]

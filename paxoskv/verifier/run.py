@@ -111,6 +111,7 @@ class Run:
             nodes=self._options.nodes,
             clients=self._options.clients,
             seed=self._options.seed,
+            settings=self._options.settings,
             began_ns=began_ns,
             ended_ns=ended_ns,
             operations=self._history.operations(),

@@ -1,4 +1,4 @@
-"""Which fault comes when: an endless plan made from a seed alone."""
+"""What is made from a seed alone: which fault comes when, without end, and how the nodes are configured."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ class Episode:
     hold_s: float
     rest_s: float
     seed: int
+
+
+def tuning(seed: int) -> dict[str, object]:
+    """Return settings of all nodes. Limits are often tiny, so that rare things happen all the time."""
+    random = Random(f"{seed} tuning")
+    return {
+        "window": random.choice((1, 2, 16)),
+        "batch_commands_max": random.choice((1, 4, 4096)),
+        "session_idle_s": random.choice((2.0, 600.0)),
+        "scrub_s": random.choice((1.0, 3600.0)),
+    }
 
 
 def plan(seed: int, faults: Sequence[Fault]) -> Iterator[Episode]:

@@ -76,6 +76,7 @@ def evidence(operations: Sequence[Operation] | None = None, **changes: Any) -> E
         nodes=3,
         clients=2,
         seed=7,
+        settings={"window": 1},
         began_ns=0,
         ended_ns=S,
         operations=sound_history().operations if operations is None else operations,

@@ -121,6 +121,7 @@ def test_the_text_says_what_was_not_run_and_why() -> None:
     text = text_of(seen, judge_run(seen), figures_of(seen), HISTORY, PAGE)
     assert text.startswith("verify: passed, 3 nodes, 2 clients, seed 7\n")
     assert "  clock-step, clock-skew: no compiler\n" in text
+    assert "nodes run with window 1\n" in text
     assert "BAD" not in text
 
 

@@ -6,8 +6,9 @@ from itertools import islice
 
 import pytest
 
+from paxoskv.node.config import load
 from paxoskv.verifier.faults import FAULTS, Lane, Need
-from paxoskv.verifier.schedule import plan
+from paxoskv.verifier.schedule import plan, tuning
 from paxoskv.verifier.torment import unavailable
 
 ALL = list(FAULTS.values())
@@ -76,6 +77,15 @@ def test_every_kind_comes_once_before_any_comes_again() -> None:
 def test_faults_stand_as_long_as_declared() -> None:
     for episode in islice(plan(4, ALL), 300):
         assert episode.fault.hold_s[0] <= episode.hold_s <= episode.fault.hold_s[1]
+
+
+def test_the_seed_tunes_the_nodes_and_every_tuning_is_a_configuration() -> None:
+    assert tuning(1) == tuning(1)
+    drawn = [tuning(seed) for seed in range(60)]
+    assert {settings["window"] for settings in drawn} == {1, 2, 16}
+    for settings in drawn:
+        flags = {key: str(value) for key, value in settings.items()}
+        load({"node": "1", "dir": "d", "cluster": "1=127.0.0.1:1", **flags}, {})
 
 
 def test_without_faults_there_is_no_plan() -> None:

@@ -18,6 +18,7 @@ def document_of(evidence: Evidence, verdict: Verdict, figures: Figures, history:
         "seconds": round((evidence.ended_ns - evidence.began_ns) / 1e9, 1),
         "clients": evidence.clients,
         "seed": evidence.seed,
+        "settings": dict(evidence.settings),
         "ops": len(evidence.operations),
         "failed": figures.failed,
         "unknown": figures.unknown,

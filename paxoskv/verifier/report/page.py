@@ -13,7 +13,7 @@ from paxoskv.verifier.evidence import Evidence
 from paxoskv.verifier.report.chart import chart_of
 from paxoskv.verifier.report.figures import Figures
 from paxoskv.verifier.report.style import STYLE
-from paxoskv.verifier.report.text import by_reason, verdict_lines
+from paxoskv.verifier.report.text import by_reason, settings_text, verdict_lines
 from paxoskv.verifier.verdict import Verdict
 
 _LEGEND = (
@@ -56,7 +56,8 @@ def page_of(evidence: Evidence, verdict: Verdict, figures: Figures, repeat: str)
             _injections(figures),
             _not_run(evidence),
             _links(evidence),
-            f"<section><h2>Again</h2><p><code>{escape(repeat)}</code></p></section>",
+            f"<section><h2>Again</h2><p><code>{escape(repeat)}</code></p><p>The seed also chooses the nodes' settings: "
+            f"{escape(settings_text(evidence))}.</p></section>",
             "</main></body></html>",
             "",
         ]

@@ -33,6 +33,7 @@ def _what_was_done(evidence: Evidence, figures: Figures) -> Iterator[str]:
     kinds = len({injection.fault for injection in evidence.injections})
     seconds = (evidence.ended_ns - evidence.began_ns) / 1e9
     yield f"{len(evidence.injections)} faults of {kinds} kinds in {seconds:.0f} s, {figures.leaderships} leaderships"
+    yield f"nodes run with {settings_text(evidence)}"
     yield (
         f"{len(evidence.operations):,} operations, {figures.ok / figures.seconds:,.0f}/s succeeded: "
         f"p50 {figures.p50_ms:.1f} ms, p99 {figures.p99_ms:.0f} ms, longest gap {figures.gap_s_max:.1f} s; "
@@ -71,6 +72,11 @@ def _costs(figures: Figures) -> Iterator[str]:
 def _not_run(evidence: Evidence) -> Iterator[str]:
     for reason, names in by_reason(evidence.not_run).items():
         yield f"  {', '.join(names)}: {reason}"
+
+
+def settings_text(evidence: Evidence) -> str:
+    """Return the settings that the seed chose, in words."""
+    return ", ".join(f"{name} {value}" for name, value in evidence.settings.items()) or "default settings"
 
 
 def by_reason(not_run: Mapping[str, str]) -> dict[str, list[str]]:
