@@ -60,6 +60,11 @@ class Program:
         self._begun = 0
         self._open: dict[Open, None] = {}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether any operation is open."""
+        return bool(self._open)
+
     def start(self) -> None:
         """Begin a life."""
         self._life += 1

@@ -57,6 +57,11 @@ class Judge:
         self._refused: dict[bytes, None] = {}
         self._times = 0
 
+    @property
+    def applied_slot(self) -> int:
+        """The highest slot that any node has applied."""
+        return self._model.applied_slot
+
     def new_process(self) -> int:
         """Return a number for a client that does one operation at a time."""
         return self._history.new_process()

@@ -35,8 +35,9 @@ KNOBS: dict[str, tuple[float, ...]] = {
     "paxoskv.storage.writer.WAL_BYTES_MAX": (10_000, 60_000),
     "paxoskv.storage.writer.IDLE_CHECKPOINT_BYTES": (1, 10_000),
     "paxoskv.net.stream.FLUSH_BYTES": (1, 200),
+    "paxoskv.node.clients.PAUSE_BYTES": (50, 1_000),
     "paxoskv.node.memory.SAVE_S": (0.1, 1.0),
-    "paxoskv.node.scrubber.PAUSE_S": (0.0, 0.02),
+    "paxoskv.node.scrubber.PAUSE_S": (0.001, 0.02),
     "paxoskv.storage.inspection.ROWS_MAX": (1, 10),
 }
 """`module.NAME` -> values to choose from."""

@@ -57,6 +57,7 @@ class Loop:
         self._on_error: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._holds_timers = False
+        self._asyncio = cast(asyncio.AbstractEventLoop, self)
 
     # For the process
 
@@ -83,7 +84,7 @@ class Loop:
         now_s = self._process.clock.read() + RESOLUTION_S
         while timers and timers[0][0] <= now_s and not self._holds_timers:
             ready.append(heapq.heappop(timers)[2])
-        events._set_running_loop(self.as_asyncio())
+        events._set_running_loop(self._asyncio)
         try:
             left = TURN_HANDLES_MAX
             while ready:
@@ -108,7 +109,7 @@ class Loop:
         self._on_error = _ignore
         tasks, self._tasks = list(self._tasks), {}
         running = events._get_running_loop()
-        events._set_running_loop(self.as_asyncio())
+        events._set_running_loop(self._asyncio)
         try:
             for task in tasks:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # a killed process says no goodbyes
@@ -117,10 +118,6 @@ class Loop:
             events._set_running_loop(running)
         self._ready.clear()
         self._timers.clear()
-
-    def as_asyncio(self) -> asyncio.AbstractEventLoop:
-        """Return this loop as asyncio's annotations name it."""
-        return cast(asyncio.AbstractEventLoop, self)
 
     def _run(self, handle: Handle) -> None:
         try:
@@ -153,13 +150,13 @@ class Loop:
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
-        return asyncio.Future(loop=self.as_asyncio())
+        return asyncio.Future(loop=self._asyncio)
 
     def create_task(
         self, coro: Coroutine[Any, Any, _Result], *, name: str | None = None, context: object = None
     ) -> asyncio.Task[_Result]:
         """Begin a task."""
-        task = asyncio.Task(coro, loop=self.as_asyncio(), name=name)
+        task = asyncio.Task(coro, loop=self._asyncio, name=name)
         self._tasks[task] = None
         task.add_done_callback(self._forget)
         return task
@@ -188,7 +185,7 @@ class Loop:
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an error that nobody awaits."""
         if self._on_error is not None:
-            self._on_error(self.as_asyncio(), context)
+            self._on_error(self._asyncio, context)
         else:
             self._process.on_unhandled(context)
 

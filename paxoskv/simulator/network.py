@@ -209,7 +209,9 @@ class Transport:
         "_last_arrival",
         "_network",
         "_protocol",
+        "_reads",
         "_stopped",
+        "_unread",
         "is_broken",
         "is_closed",
         "is_dialled",
@@ -235,6 +237,8 @@ class Transport:
         self._held_since = 0.0
         self._high = 1 << 16
         self._stopped = False
+        self._reads = True
+        self._unread: list[bytes] = []
         network.transports[self] = None
         process.transports[self] = None
 
@@ -305,6 +309,15 @@ class Transport:
     def set_write_buffer_limits(self, high: int, low: int | None = None) -> None:
         """Ask for `pause_writing` beyond `high`."""
         self._high = high
+
+    def pause_reading(self) -> None:
+        """Leave what arrives to the kernel."""
+        self._reads = False
+
+    def resume_reading(self) -> None:
+        """Take what has arrived meanwhile."""
+        self._reads = True
+        self.process.loop.call_soon(self._read)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Tell the other side's address; there is no socket."""
@@ -446,6 +459,15 @@ class Transport:
     # In a turn of the process
 
     def _receive(self, data: bytes) -> None:
+        self._unread.append(data)
+        self._read()
+
+    def _read(self) -> None:
+        """Hand over what has arrived, as long as somebody reads."""
+        while self._reads and self._unread:
+            self._hand_over(self._unread.pop(0))
+
+    def _hand_over(self, data: bytes) -> None:
         sender = self.peer
         sender.outstanding -= len(data)
         if sender._stopped and sender.get_write_buffer_size() <= sender._high // 4:

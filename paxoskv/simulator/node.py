@@ -77,6 +77,7 @@ class SimulatedNode:
         self.life += 1
         self._network.off.discard(self.node)
         name = f"node {self.node} life {self.life}"
+        self._world.tell(f"{name} begins")
         self.process = process = Process(self._world, self._network, self.node, name, turn_s=self._turn_s)
         process.clock.set(rate=self.clock_rate)
         process.on_exit = self._on_exit
@@ -87,6 +88,7 @@ class SimulatedNode:
         process = self.process
         if process is None:
             return
+        self._world.tell(f"{process.name} is killed{'' if reset else ' with its machine'}")
         self.exit_code, self.exit_reason = KILLED, "killed"
         if not reset:
             self._network.off.add(self.node)
@@ -132,6 +134,7 @@ class SimulatedNode:
         process = self.process
         assert process is not None, f"node {self.node} ended without a process"
         self.exit_code, self.exit_reason = exit_code(error), str(error or "")
+        self._world.tell(f"{process.name} ends with code {self.exit_code} {self.exit_reason}")
         if self.exit_code == BUG:
             self._world.fail("bug", f"{process.name} ended: {describe(error)}")
         self._forget(process, reset=True)

@@ -59,11 +59,13 @@ class Process:
         self.writes_leave = 0.0
         self.transports: dict[Transport, None] = {}
         self.on_exit: Callable[[BaseException | None], None] | None = None
+        self._unbegun: Coroutine[Any, Any, None] | None = None
         self._free_at = 0.0
         self._due = _NEVER
 
     def start(self, main: Coroutine[Any, Any, None]) -> None:
         """Begin `main`; when it ends, so does the process."""
+        self._unbegun = main
         self.loop.push(self._begin, main)
         self.kick()
 
@@ -110,6 +112,8 @@ class Process:
             transport.die(reset)
         self.transports.clear()
         self.loop.destroy()
+        if self._unbegun is not None:
+            self._unbegun.close()
 
     def on_unhandled(self, context: dict[str, Any]) -> None:
         """Nobody in the process wants to know of an error: a bug."""
@@ -117,6 +121,7 @@ class Process:
         self.world.fail("bug", f"{self.name}: {context.get('message')}: {error!r}")
 
     def _begin(self, main: Coroutine[Any, Any, None]) -> None:
+        self._unbegun = None
         self.loop.create_task(main, name=self.name).add_done_callback(self._ended)
 
     def _ended(self, task: Any) -> None:
@@ -139,6 +144,7 @@ class Process:
         self.writes_leave = world.now + self.stall_s
         self._free_at = self.writes_leave + self.turn_s
         self.stall_s = 0.0
+        world.speaker = self.name
         self.loop.turn()
         if self.alive:
             self._wake_for_timer()

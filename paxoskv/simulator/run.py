@@ -14,11 +14,12 @@ from random import Random
 from paxoskv.kv.machine import Machine
 from paxoskv.kv.replies import Reply
 from paxoskv.node.config import NodeConfig
-from paxoskv.paxos.ballot import NodeId, Slot, Value
+from paxoskv.paxos.ballot import NO_BALLOT, NodeId, Slot, Value
 from paxoskv.paxos.effects import Effects
-from paxoskv.paxos.messages import Message
+from paxoskv.paxos.messages import Heartbeat, HeartbeatAck, Message
 from paxoskv.paxos.replica import Replica
 from paxoskv.simulator import knobs, logbook
+from paxoskv.simulator.bounds import excesses
 from paxoskv.simulator.client import Habits, Program
 from paxoskv.simulator.cluster import PEER_PORT, Cluster
 from paxoskv.simulator.ending import Ending
@@ -32,11 +33,13 @@ from paxoskv.simulator.oracle import Oracle
 from paxoskv.simulator.plan import Plan
 from paxoskv.simulator.scene import Scene
 from paxoskv.simulator.sightings import Sightings
+from paxoskv.simulator.story import in_words
 from paxoskv.simulator.swarm import ALL, draw
 from paxoskv.simulator.world import Violation, World
 from paxoskv.storage.journal import Journal
 
 PROGRAM_HOST = 100
+BOUNDS_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,8 @@ class _Watcher:
         self._sightings = sightings
 
     def on_message(self, replica: Replica, sender: NodeId, message: Message) -> None:
-        if self._world.telling and sender != replica.node:
-            self._world.tell(f"{sender} -> {replica.node}  {message!r:.200}")
+        if self._world.telling and sender != replica.node and _is_news(replica, message):
+            self._world.tell(f"{sender} -> {replica.node}  {in_words(message)}")
         self._sightings.on_message(replica, sender, message)
         self._oracle.on_message(replica, sender, message)
 
@@ -121,6 +124,13 @@ class _Watcher:
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         self._oracle.on_applied(node, slot, value, replies, machine)
         self._sightings.on_applied(value, replies)
+
+
+def _is_news(replica: Replica, message: Message) -> bool:
+    """Whether a message belongs into a story: most heartbeats say what everybody knows."""
+    if isinstance(message, Heartbeat):
+        return message.commit_slot > replica.log.commit_slot or not message.connected
+    return not isinstance(message, HeartbeatAck) or message.promised > message.ballot > NO_BALLOT
 
 
 class Run:
@@ -156,14 +166,22 @@ class Run:
             program.start()
         for number, event in enumerate(self._plan.events):
             world.at(event.at_s, self._injection(number))
+        world.after(BOUNDS_S, self._check_bounds)
         try:
             world.run_until(self._plan.safety_s)
             self._scene.anything_goes = False
-            Ending(self._scene, Random(self._plan.ending)).demand_progress()
+            Ending(self._scene, Random(self._plan.ending)).run()
             self._judge.finish()
         except Violation as violation:
             return violation
         return world.violation
+
+    def _check_bounds(self) -> None:
+        """Look at the bounds of every node, now and then (I10)."""
+        for node in self._cluster.nodes.values():
+            for excess in excesses(node):
+                self._world.fail("I10", f"node {node.node}: {excess}")
+        self._world.after(BOUNDS_S, self._check_bounds)
 
     def tear_down(self) -> None:
         """End every process, so that nothing of this run is left to be collected in the middle of the next one."""
@@ -194,7 +212,7 @@ class Run:
 
         def inject() -> None:
             self._faults[event.kind] += 1
-            self._world.tell(f"FAULT {event.kind}")
+            self._world.tell(f"FAULT {event.kind}: {CATALOGUE[event.kind].text}")
             CATALOGUE[event.kind].inject(self._scene, Random(event.seed))
 
         return inject

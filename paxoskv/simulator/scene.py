@@ -45,11 +45,16 @@ class Scene:
         """Do something after a while, if it is still the time of faults."""
         self.world.after(delay_s, lambda: act() if self.anything_goes else None)
 
+    def leader(self) -> SimulatedNode | None:
+        """Return a node that leads, or believes that it does."""
+        leading = (n for n in self.cluster.nodes.values() if n.replica is not None and n.replica.role is Role.LEADER)
+        return next(leading, None)
+
     def victim(self, rng: Random) -> SimulatedNode:
         """Choose a node: the leader rather more often than others, since it is where things happen."""
-        leaders = [n for n in self.cluster.nodes.values() if n.replica is not None and n.replica.role is Role.LEADER]
-        if leaders and rng.random() < 0.4:
-            return rng.choice(leaders)
+        leader = self.leader()
+        if leader is not None and rng.random() < 0.4:
+            return leader
         return rng.choice(list(self.cluster.nodes.values()))
 
     def process(self, rng: Random) -> Process | None:

@@ -26,7 +26,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
     nodes = nodes or rng.choice((3, 3, 3, 5))
     safety_s = rng.choice((4.0, 8.0, 12.0))
     tiny = rng.random() < 0.7
-    programs = rng.randrange(1, 4)
+    programs = rng.choice((1, 2, 3, 3, 4))
     return Plan(
         seed=seed,
         nodes=nodes,
@@ -77,7 +77,7 @@ def _habits(rng: Random, seconds: float) -> dict[str, Any]:
     workers = rng.randrange(1, 5)
     return {
         "workers": workers,
-        "think_s": seconds * workers / rng.choice((60, 120, 240)),
+        "think_s": seconds * workers / rng.choice((80, 200, 400)),
         "keys": rng.choice((1, 2, 4, 8)),
         "timeout_s": rng.choice((0.5, 2.0, 5.0)),
         "cancel": rng.choice((0.0, 0.0, 0.1)),

@@ -95,19 +95,21 @@ def late_timers(scene: Scene, rng: Random) -> None:
         scene.later(rng.choice((0.2, 1.0, 2.0)), lambda: process.release_timers())
 
 
-@fault(
-    "zombie leader", "S19", "a leader is cut off from its peers, and does not notice that time passes", per_minute=15
-)
+@fault("zombie leader", "S19", "a leader is cut off from its peers, and does not notice that time passes")
 def zombie_leader(scene: Scene, rng: Random) -> None:
-    """Its clients still reach it: nothing but a round of its own can tell it that its reads are old (P23)."""
-    node = scene.victim(rng)
-    if node.process is None:
+    """Some clients still reach it: nothing but a round of its own can tell it that its reads are old (P23)."""
+    node = scene.leader() or scene.victim(rng)
+    process, network = node.process, scene.network
+    if process is None:
         return
-    links = [link for link in scene.network.links(scene.ids) if node.node in (link.frm, link.to)]
+    links = [link for link in network.links(scene.ids) if node.node in (link.frm, link.to)]
     scene.cut(links, rng.choice(("hold", "drop")))
-    node.process.loop.hold_timers(True)
-    process, seconds = node.process, rng.choice((1.0, 2.0, 4.0))
-    scene.later(seconds, lambda: scene.restore(links))
+    strayed = [program.host for program in scene.programs if rng.random() < 0.5]
+    client_links = [link for host in strayed for link in (network.link(host, node.node), network.link(node.node, host))]
+    scene.cut(client_links, "reset")
+    process.loop.hold_timers(True)
+    seconds = rng.choice((1.0, 2.0, 4.0))
+    scene.later(seconds, lambda: scene.restore(links + client_links))
     scene.later(seconds * rng.uniform(0.8, 1.2), process.release_timers)
 
 
