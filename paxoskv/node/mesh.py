@@ -96,6 +96,10 @@ class Mesh:
             link.send(protocol.encode(FORWARD, number, command))
         return is_heard
 
+    def redial(self, peer: int, reason: str) -> None:
+        """Drop the connection to a peer, which is good for nothing, and make a new one."""
+        self._links[peer].reset(reason)
+
     def close(self, reason: str) -> None:
         """Close what comes in; the links end with their tasks."""
         for inbound in list(self._inbound.values()):

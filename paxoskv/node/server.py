@@ -26,6 +26,7 @@ from paxoskv.node.memory import PeerMemory
 from paxoskv.node.mesh import Inbound, Mesh
 from paxoskv.node.proposals import Proposals
 from paxoskv.node.readgate import ReadGate
+from paxoskv.node.redial import Redial
 from paxoskv.node.requests import Requests
 from paxoskv.node.scrubber import Scrubber
 from paxoskv.node.status import Status
@@ -120,7 +121,8 @@ class Node:
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
         self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
-        forwards = Forwards(mesh.forward, config.bytes_in_flight_max)
+        self._forwards = forwards = Forwards(mesh.forward, config.bytes_in_flight_max, clock)
+        self._redial = Redial(mesh, [peer for peer in config.cluster if peer != config.node], replica.hears, clock)
         reads = ReadGate(engine, call_soon)
         requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
         self._clients = Clients(
@@ -142,6 +144,7 @@ class Node:
         peers = {node: address for node, address in self._config.addresses.items() if node != self._config.node}
         self._mesh.start(peers, self._config.peer_queue_bytes_max)
         self._supervisor.spawn(self._tick(), "ticker")
+        self._supervisor.spawn(self._redial.run(), "redial")
         self._supervisor.spawn(self._memory.run(), "memory of peers")
         if self._config.scrub_s:
             self._supervisor.spawn(self._scrubber.run(), "scrubber")
@@ -187,6 +190,7 @@ class Node:
         while True:
             self._engine.on_timer()
             self._proposals.on_timer()
+            self._forwards.on_timer()
             await asyncio.sleep(TICK_S)
 
     def _leader(self) -> tuple[int, str]:

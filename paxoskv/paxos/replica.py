@@ -133,6 +133,10 @@ class Replica:
         """The slots whose record is damaged and not written anew yet (P5)."""
         return [*self._mender.wanted, *self.log.faulty]
 
+    def hears(self, peer: NodeId, now: float) -> bool:
+        """Whether a heartbeat round trip with `peer` began within the last election timeout."""
+        return self._connectivity.hears(peer, now)
+
     def can_propose(self) -> bool:
         """Whether `propose` may be called now."""
         return self._leader is not None and self._leader.has_room()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import pytest
 
 from paxoskv.net import protocol
-from paxoskv.node.forwards import Forwards
+from paxoskv.node.forwards import TIMEOUT_S, Forwards
 from tests.node.kit import Answers
 
 
 class Desk:
-    """Forwards of a follower. sent: (leader, number, command) that the link took. is_up: whether it takes any."""
+    """Forwards of a follower.
+
+    sent: (leader, number, command) that the link took. is_up: whether it takes any. now: of the clock.
+    """
 
     def __init__(self, bytes_max: int = 100) -> None:
         self.sent: list[tuple[int, int, bytes]] = []
         self.is_up = True
         self.answers = Answers()
-        self.forwards = Forwards(self._send, bytes_max)
+        self.now = 100.0
+        self.forwards = Forwards(self._send, bytes_max, lambda: self.now)
 
     def _send(self, leader: int, number: int, command: bytes) -> bool:
         if self.is_up:
@@ -96,3 +100,19 @@ def test_the_bytes_on_their_way_are_bounded() -> None:
     desk.forwards.on_answer(2, number, (protocol.OK,))
     desk.submit(2, 73, b"x" * 10)
     assert len(desk.sent) == 2
+
+
+def test_what_was_lost_on_the_way_is_given_up_in_time() -> None:
+    """P31, found by the simulator: a frame lost on a connection that stands kept its client and its bytes for ever."""
+    desk = Desk()
+    lost = desk.submit(2, 71)
+    desk.now += TIMEOUT_S / 2
+    desk.submit(2, 72)
+    desk.forwards.on_timer()
+    assert desk.answers.got == {}
+    desk.now += TIMEOUT_S / 2
+    desk.forwards.on_timer()
+    assert desk.answers.statuses == {71: protocol.OUTCOME_UNKNOWN}
+    desk.forwards.on_answer(2, lost, (protocol.OK,))
+    assert desk.answers.statuses == {71: protocol.OUTCOME_UNKNOWN}
+    assert desk.forwards.bytes_in_flight == len(b"command")
