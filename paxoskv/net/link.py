@@ -41,9 +41,12 @@ class LinkOwner(Protocol):
 
 
 class _Outbound(FrameStream):
-    """The dialler's end: a hello out, a welcome in, then only our frames."""
+    """The dialler's end: a hello out, a welcome in, then only our frames.
 
-    def __init__(self, hello: bytes, write_bytes_max: int) -> None:
+    hello: makes the payload when the connection stands, so that what it announces is not older than that (P4).
+    """
+
+    def __init__(self, hello: Callable[[], bytes], write_bytes_max: int) -> None:
         super().__init__(write_bytes_max)
         self.welcome: asyncio.Future[Card] = asyncio.get_running_loop().create_future()
         self.welcome.add_done_callback(_look_at)
@@ -52,7 +55,7 @@ class _Outbound(FrameStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.send(self._hello)
+        self.send(self._hello())
 
     def on_payload(self, payload: bytes) -> None:
         if self.welcome.done():
@@ -141,7 +144,7 @@ class PeerLink:
         Raises: OSError, TimeoutError or Refused if no welcome came of it.
         """
         loop = asyncio.get_running_loop()
-        stream = _Outbound(self._hello(), self._queue_bytes_max)
+        stream = _Outbound(self._hello, self._queue_bytes_max)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await loop.create_connection(lambda: stream, *self._address)
