@@ -149,8 +149,8 @@ def test_a_test_that_hangs_has_seen_something_tests_that_are_slow_have_not(
 ) -> None:
     hangs = replace(mutant("hangs", ""), edits=(Edit("adder.py", "add", "return a + b", "while True: pass"),))
     place = Workplace(repository, tmp_path / "place")
-    slow = judge(place, hangs, replace(LIMITS, timeout_s=3.0))
-    assert (slow.status, slow.message) == (INVALID, "the tests did not end within 3 s")
+    slow = judge(place, hangs, replace(LIMITS, timeout_s=1.0))
+    assert (slow.status, slow.message) == (INVALID, "the tests did not end within 1 s")
     monkeypatch.setattr(workplace, "HANGS_S", 1.0)
     (place.root / "pyproject.toml").write_text("[tool.pytest.ini_options]\nfaulthandler_exit_on_timeout = true\n")
     hung = judge(place, hangs, LIMITS)
@@ -160,7 +160,7 @@ def test_a_test_that_hangs_has_seen_something_tests_that_are_slow_have_not(
 def test_a_workplace_is_as_it_was_when_its_mutant_has_left(repository: Path, tmp_path: Path) -> None:
     """Also if it was mutated twice within the resolution of a file's time, with texts of one length."""
     place = Workplace(repository, tmp_path / "place")
-    for new, seen in (("a - b", True), ("b + a", False), ("a * b", True)):
+    for new, seen in (("a - b", True), ("b + a", False)):
         with place.inhabited_by(mutant("one", new)):
             assert bool(place.first_failure(["tests/test_add.py"], 60.0)) is seen, new
     assert (place.root / "paxoskv" / "adder.py").read_text() == (repository / "paxoskv" / "adder.py").read_text()

@@ -31,6 +31,14 @@ def verdict(*rows: Row, compacted_slot: Slot = 0, promise_seq: int = 1) -> Recov
     return scan.result()
 
 
+def test_the_promise_is_the_highest_ballot_voted_in_whatever_its_own_row_says() -> None:
+    """P6: a write that was reported as failed may be there after all, and the one before it not."""
+    above = encode_vote(SEAL, VoteRecord(1, Vote(Ballot(5, 3), b"x"), 0, 7))
+    assert verdict(above, row(2, 0)).promised == Ballot(5, 3)
+    assert verdict(row(1, 0)).promised == B2
+    assert verdict(above).seq == 7
+
+
 def test_nothing_written_is_nothing_lost() -> None:
     assert verdict() == Recovered(B2, 0, 0, 0, 0, 1, {}, ())
 

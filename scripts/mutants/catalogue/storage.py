@@ -54,7 +54,7 @@ MUTANTS = (
                 "pass",
             ),
         ),
-        (_JOURNAL, _DAMAGE),
+        (_SCAN, _JOURNAL),
     ),
     Mutant(
         "older-vote-kept",
