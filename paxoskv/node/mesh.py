@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 FORWARD = 20
 FORWARDED = 21
 _INBOUND_WRITE_BYTES_MAX = 1 << 16
+STRANGERS_MAX = 32
+"""Connections that may wait for their welcome at the same time; a peer's takes milliseconds (H7)."""
 
 
 class PeerEvents(Protocol):
@@ -54,6 +56,7 @@ class Mesh:
         self._events: PeerEvents | None = None
         self._links: dict[NodeId, PeerLink] = {}
         self._inbound: dict[NodeId, Inbound] = {}
+        self._strangers: dict[Inbound, None] = {}
         self._sinks: dict[NodeId, _PeerSink] = {}
         self._last: tuple[Message | None, bytes] = (None, b"")
 
@@ -128,12 +131,21 @@ class Mesh:
 
     # For Inbound
 
+    def on_stranger(self, inbound: Inbound) -> None:
+        """Somebody has connected; of too many who do not introduce themselves, the one that waited longest goes."""
+        self._strangers[inbound] = None
+        if len(self._strangers) > STRANGERS_MAX:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.refuse(f"more than {STRANGERS_MAX} connections wait for their welcome")
+
     def welcome(self, inbound: Inbound, card: Card) -> None:
         """Check a hello, which may take a write, and answer it."""
         self._supervisor.spawn(self._welcome(inbound, card), f"welcome of node {card.node}")
 
     def on_inbound_closed(self, inbound: Inbound, reason: str) -> None:
-        """A peer's connection to us ended."""
+        """A connection to us ended, a peer's or a stranger's."""
+        self._strangers.pop(inbound, None)
         peer = inbound.peer
         if peer is not None and self._inbound.get(peer) is inbound:
             del self._inbound[peer]
@@ -170,6 +182,7 @@ class Mesh:
             former.abort(f"node {card.node} has connected anew")
             self._heard.on_broken(card.node)
         self._inbound[card.node] = inbound
+        self._strangers.pop(inbound, None)
         inbound.welcomed(card.node, self.introductions.card(card.node).encode())
 
     def _hello_to(self, peer: int) -> Callable[[], bytes]:
@@ -186,6 +199,10 @@ class Inbound(FrameStream):
         self.peer: int | None = None
         self._mesh = mesh
         self._introduced = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._mesh.on_stranger(self)
 
     def welcomed(self, peer: int, welcome: bytes) -> None:
         """The hello was accepted."""

@@ -10,12 +10,14 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from paxoskv.kv.machine import Machine
 from paxoskv.net.stream import FrameStream
 from paxoskv.node.clients import Clients, ClientStream
 from paxoskv.node.config import NodeConfig
 from paxoskv.node.coordinator import Coordinator
+from paxoskv.node.descriptors import room_for
 from paxoskv.node.engine import Engine
 from paxoskv.node.exits import USAGE, NodeFailure, Quarantined, as_failure
 from paxoskv.node.forwards import Forwards
@@ -53,6 +55,7 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
 
     Raises: NodeFailure, with the exit code and the reason.
     """
+    config = replace(config, connections_max=room_for(config.connections_max))
     supervisor = Supervisor()
     asyncio.get_running_loop().set_exception_handler(supervisor.on_loop_error)
     try:

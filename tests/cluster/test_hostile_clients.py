@@ -251,7 +251,7 @@ async def test_a_number_used_twice_at_the_same_time_confuses_only_its_owner(prey
 
 async def test_the_largest_value_is_written_and_read(prey: Prey) -> None:
     """The limit itself is within the limits, on every way: client, log, peer (P32)."""
-    async with prey.cluster.connect(timeout_s=20.0) as kv:
+    async with prey.cluster.connect() as kv:
         key, value = b"k" * 4_096, b"v" * (1 << 20)
         await kv.put(key, value)
         assert (await kv.get(key)).value == value
@@ -263,12 +263,13 @@ async def test_slow_greetings_end_in_time_and_disturb_nobody(prey: Prey) -> None
     ports = [prey.victim.client_port, prey.victim.peer_port] * 50
     connections = [await Wire.dial(port) for port in ports]
     dripping = asyncio.create_task(_drip(connections))
-    async with prey.cluster.connect(timeout_s=10.0) as kv:
+    async with prey.cluster.connect() as kv:
         for number in range(50):
             await kv.put(b"meanwhile", b"%d" % number)
     ends = await asyncio.gather(*(connection.until_closed() for connection in connections))
     dripping.cancel()
-    assert {said[0][2] for said in ends if said} <= {"no hello within 5 s"}
+    reasons = {said[0][2] for said in ends if said}  # a reset may overtake the reason
+    assert reasons <= {"no hello within 5 s", "more than 32 connections wait for their welcome"}
     for connection in connections:
         await connection.close()
 
@@ -283,7 +284,7 @@ async def _drip(connections: list[Wire]) -> None:
 @pytest.mark.parametrize("mode", [LIN, STALE], ids=["linearizable", "stale"])
 async def test_a_client_that_asks_for_everything_and_reads_nothing(prey: Prey, mode: int) -> None:
     """H5: it gets no more memory and no more time than a few pages take, and everybody else is served."""
-    async with prey.cluster.connect(timeout_s=20.0) as kv:
+    async with prey.cluster.connect() as kv:
         await asyncio.gather(*(kv.put(b"large/%d" % number, b"x" * 50_000) for number in range(30)))
         leader = await prey.cluster.leader()
         rss_bytes = leader.rss_bytes
@@ -322,6 +323,24 @@ async def test_connections_beyond_the_limit(tmp_path: Path, ports: PortLease) ->
             await kv.put("k", "v")
 
 
+async def test_clients_that_do_not_fit_below_the_limit_of_open_files(tmp_path: Path, ports: PortLease) -> None:
+    """The node keeps enough of them for itself and its peers, whatever --connections-max says."""
+    cluster = Cluster(tmp_path, ports, count=1)
+    node = cluster[1]
+    node.through = ["sh", "-c", 'ulimit -n 120 && exec "$@"', "sh"]
+    node.start("--bootstrap")
+    try:
+        await cluster.leader()
+        assert "fewer clients than configured fit" in node.said()
+        crowd = [await Wire.dial(node.client_port) for _ in range(60)]
+        ((magic, zero, reason),) = await crowd[-1].until_closed()
+        assert (magic, zero, "serves at most 24 connections" in reason) == (protocol.MAGIC, 0, True)
+        for connection in crowd:
+            await connection.close()
+    finally:
+        cluster.clean_up()
+
+
 async def test_a_node_without_free_file_descriptors_serves_those_it_has(tmp_path: Path, ports: PortLease) -> None:
     """R24: whoever is connected goes on, and when others leave, new ones are taken again."""
     cluster = Cluster(tmp_path, ports, count=1)
@@ -336,7 +355,7 @@ async def test_a_node_without_free_file_descriptors_serves_those_it_has(tmp_path
             assert (await inside.request(W, put(b"k", session=session)))[0] == protocol.OK
             for connection in crowd:
                 await connection.close()
-            async with cluster.connect(timeout_s=20.0) as kv:
+            async with cluster.connect() as kv:
                 assert (await kv.get("k")).value == b"v"
         assert await node.stop() == 0
     finally:

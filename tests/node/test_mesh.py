@@ -16,7 +16,7 @@ from paxoskv.node.answers import Waiter
 from paxoskv.node.exits import QUARANTINED, NodeFailure
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.memory import PeerMemory
-from paxoskv.node.mesh import FORWARD, FORWARDED, Inbound, Mesh
+from paxoskv.node.mesh import FORWARD, FORWARDED, STRANGERS_MAX, Inbound, Mesh
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.paxos.ballot import Ballot
 from paxoskv.paxos.messages import Accepted, Ask, CatchUp, HeartbeatAck, Message
@@ -220,6 +220,18 @@ async def test_who_speaks_before_the_welcome_is_shown_the_door(node: Node) -> No
     node.saving.set()
     await welcomed(node)
     assert ("message", 2, Ask(7)) not in node.heard
+
+
+async def test_of_too_many_strangers_the_one_that_waited_longest_goes(node: Node) -> None:
+    """H7: nobody can keep the peers out by connecting and saying nothing."""
+    strangers = [await node.dial() for _ in range(STRANGERS_MAX + 5)]
+    for early in strangers[:5]:
+        ((_, zero, reason, _),) = await early.until_closed()
+        assert (zero, reason) == (0, f"more than {STRANGERS_MAX} connections wait for their welcome")
+    await welcomed(node)
+    for late in strangers[6:]:
+        late.write(frame(protocol.encode("paxoskv")))
+        assert len(await late.until_closed()) == 1
 
 
 async def test_an_implausible_message_costs_the_connection_and_nothing_else(node: Node) -> None:
