@@ -19,7 +19,7 @@ INCARNATION = "the life that the test leads"
 WITNESS = b"witness"
 """Holds the number of attacks survived."""
 GROWTH_BYTES_MAX = 64 << 20
-HEALTHY_WITHIN_S = 20.0
+HEALTHY_WITHIN_S = 60.0
 
 
 class Prey:

@@ -23,7 +23,7 @@ LIN, STALE = protocol.LINEARIZABLE, protocol.STALE
 async def test_a_cluster_forms_and_tells_about_itself(tmp_path: Path, ports: PortLease, count: int) -> None:
     """With the default timing."""
     async with Cluster(tmp_path, ports, count, patience=()) as cluster:
-        async with cluster.connect(timeout_s=20.0) as kv:
+        async with cluster.connect() as kv:
             for number in range(10):
                 await kv.put(f"k{number}", "v")
 
@@ -132,7 +132,7 @@ async def test_clients_of_a_follower_are_told_who_leads_now(tmp_path: Path, port
             assert endpoint == cluster[leader].endpoint
             return client, leader
 
-        client, leader = await eventually(welcomed, 30, "a welcome that names a leader")
+        client, leader = await eventually(welcomed, 60, "a welcome that names a leader")
         cluster[leader].kill()
         successor = leader
         while successor in (0, leader):

@@ -94,7 +94,7 @@ async def test_a_write_that_no_disk_has_room_for_is_refused_by_name(
     """Typed, and surely not applied; what was there stays readable, and writing goes on when there is space."""
     cluster = Cluster(tmp_path, ports, count=1)
     small_disk(cluster[1].directory)
-    async with cluster, cluster.connect() as kv:
+    async with cluster, cluster.connect(timeout_s=5.0) as kv:
         await kv.put(b"k", b"before")
         fill(cluster[1])
         with suppress(Unavailable, OutcomeUnknown):

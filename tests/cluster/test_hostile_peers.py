@@ -286,7 +286,7 @@ async def test_an_accept_from_the_far_future_is_not_kept(prey: Prey) -> None:
         promised = (await prey.victim.status())["promised"]
         for slot in (FAR_SLOT, 1 << 40, 1 << 21):
             member.write(frame(codec.encode(Accept(Ballot(promised[0] + 1, MEMBER), slot, VALUE, 0))))
-        await eventually(lambda: _has_promised(prey, promised[0] + 1))
+        await eventually(lambda: _has_promised(prey, promised[0] + 1), 60)
     leader = await prey.cluster.leader([node.number for node in prey.real])
     assert (await leader.status())["commit_slot"] < 1 << 20
 
@@ -339,4 +339,4 @@ async def _is_still_heard(prey: Prey, send: Callable[..., None]) -> None:
     """Wait until the victim has taken everything on a connection: a higher ballot, sent last, is promised there."""
     promised = (await prey.victim.status())["promised"]
     send(5, (promised[0] + 1, MEMBER), 1)
-    await eventually(lambda: _has_promised(prey, promised[0] + 1), 20, "the last word of the third member")
+    await eventually(lambda: _has_promised(prey, promised[0] + 1), 60, "the last word of the third member")

@@ -63,7 +63,7 @@ async def test_what_is_in_flight_gets_an_answer_or_a_goodbye(
         assert set(statuses.values()) <= TOLD
         leader.start()
         await cluster.all_serve()
-        async with cluster.connect(timeout_s=20.0) as kv:
+        async with cluster.connect() as kv:
             found = {entry.key: entry async for entry in kv.scan("k")}
         assert {entry.version for entry in found.values()} <= {1}
         for request, status in statuses.items():
