@@ -151,15 +151,16 @@ def _end(operation: Operation) -> float:
 
 def _going_back(case: _Case) -> Cause | None:
     """Reads one after another saw values in an order in which they were not written."""
-    sights = [op for op in case.contradiction if op.is_observer or op.f == CAS]
-    if len(sights) < 2:
+    looked = [op for op in case.earlier() if op.is_observer or op.f == CAS]
+    if not looked:
         return None
-    told = "; ".join(sight_text(op) for op in sights)
+    told = "; ".join(sight_text(op) for op in (*looked, case.accused))
     return Cause("reads go back", f"The key cannot have held these values in this order: {told}.")
 
 
 def _impossible(case: _Case) -> Cause | None:
     """A value could only come from operations that cannot have been executed themselves."""
-    if len(case.contradiction) > 1:
+    others = [op for op in case.contradiction if op is not case.accused]
+    if any(op.f != CAS or product(op) != case.seen for op in others):
         return None
     return Cause("impossible value", f"{case.text}, but what could have left it so cannot have happened before.")

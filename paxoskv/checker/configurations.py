@@ -71,8 +71,7 @@ class _Sweep:
         bits: dict[int, int] = {}
         for _, is_completion, number in self._events():
             if number >= len(self._history.required):
-                spare = number - len(self._history.required)
-                self._optional[1 << spare] = self._history.optional[spare], self._history.twins[spare]
+                self._offer(number - len(self._history.required), not is_completion)
                 continue
             operation = self._history.required[number]
             if not is_completion:
@@ -90,16 +89,28 @@ class _Sweep:
         return Judged(True, None, self._steps)
 
     def _events(self) -> list[tuple[int, bool, int]]:
-        """Return (place, is a completion, number of the operation), in order; the optional ones come last in number.
+        """Return (place, is a completion, number of the operation), in order.
 
-        An operation that ends where another does, since that one saw its effect, comes before or after it alike.
+        The optional operations come last in number and complete when they expire, after the last look at them.
         """
-        required, optional, _ = self._history
+        required, optional, expires, _ = self._history
         events = [(op.began, False, number) for number, op in enumerate((*required, *optional))]
+        events += [(place, True, number) for number, place in enumerate(expires, len(required))]
         for number, op in enumerate(required):
             assert op.ended is not None, f"a required operation has an end: {op}"
             events.append((op.ended, True, number))
         return sorted(events)
+
+    def _offer(self, number: int, is_call: bool) -> None:
+        """Take an optional operation into account from now on, or no more."""
+        bit = 1 << number
+        if is_call:
+            self._optional[bit] = self._history.optional[number], self._history.twins[number]
+            return
+        self._optional.pop(bit, None)
+        before, self._configurations = self._configurations, Frontier()
+        for place, spent in before:
+            self._configurations.add(place, spent & ~bit)
 
     def _call(self, operation: Operation) -> int:
         """Open an operation and return its bit."""

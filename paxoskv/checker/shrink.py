@@ -52,11 +52,8 @@ def shrink(known: Sequence[Operation], culprit: Operation) -> Core:
     known: they are wrong together. culprit: where it showed. Of several contradictions, one with the writes of the
     value seen there, and with what happened shortly before, is preferred.
     """
-    seen = seen_by(culprit)
-    if culprit.f in (GET, CAS) and culprit.outcome == OK and seen is not None:
-        others = [op for op in known if not op.is_observer and op.began != culprit.began]
-        if not Pieces(seen, others).possible:
-            return Core((culprit,), is_minimal=True)
+    if _stands_alone(known, culprit):
+        return Core((culprit,), is_minimal=True)
     attempts = _Attempts(sorted(known, key=_relevance(culprit), reverse=True))
     size = FIRST_SIZE
     while size < len(known) and not attempts.is_wrong(range(size)):
@@ -80,6 +77,15 @@ def weaken(operation: Operation) -> Operation | None:
         return None
     weaker = operation._replace(began=WILD, ended=None, outcome=INFO)
     return weaker._replace(f=PUT, value=product(operation)) if operation.f == CAS else weaker
+
+
+def _stands_alone(known: Iterable[Operation], culprit: Operation) -> bool:
+    """Whether the culprit saw a value that nothing known can have made, whatever the order."""
+    seen = seen_by(culprit)
+    if culprit.f not in (GET, CAS) or culprit.outcome != OK or seen is None:
+        return False
+    writes = [op for op in known if not op.is_observer and op.began != culprit.began]
+    return not Pieces(seen, writes).possible
 
 
 class _Attempts:
@@ -123,16 +129,17 @@ class _Attempts:
 def _relevance(culprit: Operation) -> Callable[[Operation], tuple[int, int]]:
     """Return the key that sorts what the culprit's answer has most to do with last, and later ones after earlier.
 
-    The writes of what it saw come first, then what had completed before it began, then what was under way meanwhile.
+    The writes of what it saw come first, then the writes that had completed before it began, then other operations
+    that had, then what was under way meanwhile.
     """
     looked = culprit.f in (GET, CAS)
 
     def relevance(op: Operation) -> tuple[int, int]:
         ended = LATER if op.ended is None else op.ended
         if op.began == culprit.began:
-            return 3, ended
+            return 4, ended
         if looked and not op.is_observer and product(op) == seen_by(culprit):
-            return 2, ended
-        return int(ended < culprit.began), ended
+            return 3, ended
+        return (2 - op.is_observer if ended < culprit.began else 0), ended
 
     return relevance

@@ -1,17 +1,16 @@
-"""Operations of unknown outcome: which need no thought, and by when the others must have happened.
+"""Operations of unknown outcome: which need no thought, and how long the others do.
 
 Each operation that may happen at any later time, or never, can double the work of a search. Two facts spare most of
-it (pitfalls D, unknown outcomes): what nobody can have seen may as well not have happened, and what somebody saw,
-and nobody else can have written, happened before it was seen.
+it (pitfalls D, unknown outcomes): what nobody can have seen may as well not have happened, and after the last look at
+what it wrote it may as well not happen any more.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT, Value
+from paxoskv.checker.events import APPEND, CAS, FAIL, GET, OK, PUT, Value
 from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
 
@@ -21,12 +20,14 @@ class KeyHistory(NamedTuple):
 
     required: each must be placed between its two events. optional: may be placed after its invocation, or not at all;
         its number is its bit in a set of them.
+    expires: for each optional one the place from which on nobody looks for what it did.
     twins: for each optional one the bit of the one before it that does the same, 0 if there is none. An optional
         operation need not be tried while its twin is unused, which was invoked earlier and would do as well.
     """
 
     required: tuple[Operation, ...]
     optional: tuple[Operation, ...]
+    expires: tuple[int, ...]
     twins: tuple[int, ...]
 
 
@@ -37,13 +38,12 @@ LATER = 1 << 62
 def settle(operations: Iterable[Operation]) -> KeyHistory:
     """Return the operations of one key as the searches need them, without those that say nothing."""
     counting = sorted((op for op in operations if op.counts), key=lambda op: op.began)
-    required = [op for op in counting if op.ended is not None]
+    required = tuple(op for op in counting if op.ended is not None)
     unknown = [op for op in counting if op.ended is None]
-    if unknown:
-        unknown = noticeable(unknown, required)
-        unknown, settled = _seen_for_sure(unknown, required)
-        required = sorted(required + settled, key=lambda op: op.began)
-    return KeyHistory(tuple(required), tuple(unknown), twins_of(unknown))
+    if not unknown:
+        return KeyHistory(required, (), (), ())
+    optional = tuple(noticeable(unknown, required))
+    return KeyHistory(required, optional, _expires(optional, required), twins_of(optional))
 
 
 def product(operation: Operation) -> Held:
@@ -135,26 +135,10 @@ def twins_of(optional: Sequence[Operation]) -> tuple[int, ...]:
     return tuple(twins)
 
 
-def _seen_for_sure(
-    unknown: Sequence[Operation], required: Sequence[Operation]
-) -> tuple[list[Operation], list[Operation]]:
-    """Split `unknown`: still open, and surely done, since a value was seen that no other operation makes.
-
-    The latter end when that value was first seen. Appends build values from parts, so with them nothing is sure.
-    """
-    writes = [op for op in (*required, *unknown) if not op.is_observer]
-    if any(op.f == APPEND for op in writes):
-        return list(unknown), []
-    makers = Counter(product(op) for op in writes)
-    first_seen: dict[Held, int] = {}
-    for op in required:
-        for value, until in sights((op,)).items():
-            first_seen[value] = min(until, first_seen.get(value, until))
-    still_open, settled = [], []
-    for op in unknown:
-        until = first_seen.get(product(op), -1) if op.f != DELETE and makers[product(op)] == 1 else -1
-        if until > op.began:
-            settled.append(op._replace(ended=until))
-        else:
-            still_open.append(op)
-    return still_open, settled
+def _expires(optional: Sequence[Operation], required: Sequence[Operation]) -> tuple[int, ...]:
+    """Return for each operation the place of the last look at what it wrote; with appends, of the last look at all."""
+    seen = sights((*required, *optional))
+    refused = max((op.ended for op in required if op.is_observer and op.f == CAS and op.ended is not None), default=-1)
+    if any(op.f == APPEND for op in (*required, *optional)):
+        return (max(refused, *seen.values(), -1),) * len(optional)
+    return tuple(max(refused, seen.get(product(op), -1)) for op in optional)

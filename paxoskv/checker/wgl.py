@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from paxoskv.checker.events import DELETE, PUT
 from paxoskv.checker.frontier import Frontier
 from paxoskv.checker.model import INITIAL, REFUSED, Model, State
 from paxoskv.checker.operations import Operation
@@ -25,12 +26,16 @@ class Found(NamedTuple):
 
 
 class _Node(NamedTuple):
-    """A beginning of an order: all required operations before `first`, and those of `mask`, counted from `first`."""
+    """A beginning of an order: all required operations before `first`, and those of `mask`, counted from `first`.
+
+    spent: the optional ones it took. is_loose: one of these stands at its end.
+    """
 
     first: int
     mask: int
     spent: int
     state: State
+    is_loose: bool = False
 
 
 def search(history: KeyHistory, budget: int) -> Found:
@@ -92,9 +97,11 @@ class _Walk:
                 return
             if node.spent >> number & 1 or self._twins[number] & ~node.spent:
                 continue
+            if node.is_loose and operation.f in (PUT, DELETE):
+                continue  # it would overwrite an optional one, which could have been left out
             state = self._spend(operation, node.state)
             if state is not REFUSED:
-                yield operation, node._replace(spent=node.spent | 1 << number, state=state)
+                yield operation, node._replace(spent=node.spent | 1 << number, state=state, is_loose=True)
 
     def _candidates(self, node: _Node) -> tuple[list[int], int]:
         """Return the required operations that may come next, by their ends, and the first of these ends."""
