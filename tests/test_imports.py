@@ -10,7 +10,19 @@ import pytest
 
 SOURCES = Path(__file__).parents[1] / "paxoskv"
 
-EVERYTHING_BELOW_CLI = {"", "checker", "simulator", "verifier", "errors", "client", "node", "net", "storage", "kv", "paxos"}
+EVERYTHING_BELOW_CLI = {
+    "",
+    "checker",
+    "simulator",
+    "verifier",
+    "errors",
+    "client",
+    "node",
+    "net",
+    "storage",
+    "kv",
+    "paxos",
+}
 MAY_IMPORT = {
     "checker": set(),  # a judge that shares code with the accused is none
     "paxos": set(),
