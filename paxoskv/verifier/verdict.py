@@ -97,11 +97,12 @@ def _phantoms(by_key: Mapping[bytes, Sequence[Operation]]) -> Iterator[str]:
     """Yield reads of values that nobody had begun to write, or whose write surely did not happen."""
     for key, operations in by_key.items():
         begun = {_new(op): op.began for op in operations if op.f in CHANGES and op.outcome != "fail"}
+        failed = {_new(op) for op in operations if op.f in CHANGES and op.outcome == "fail"}
         for op in operations:
-            if op.result is None or op.ended is None:
+            if op.result is None or op.ended is None or begun.get(op.result, op.ended) < op.ended:
                 continue
-            if begun.get(op.result, op.ended) >= op.ended:
-                yield f"{key.decode()}: {op.result!r} was read, which nobody had written"
+            why = "whose write was reported as failed" if op.result in failed else "which nobody had written"
+            yield f"{key.decode()}: {op.result!r} was read, {why}"
 
 
 def _wrong_counters(counters: Mapping[bytes, Counter], finals: Mapping[bytes, Final]) -> Iterator[str]:
