@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import POLL_S, PortLease, processes_with
 
@@ -17,6 +18,10 @@ SESSION_VARIABLE = "PYTEST_SESSION_MARK"
 """Inherited by every process that a test starts, also by those that detach; so the leftovers can be found."""
 GRACE_S = 2.0
 """A process that was killed takes a moment to vanish."""
+
+# On a machine that is busy with other things nothing is too slow: how fast an example is made or run says nothing.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture

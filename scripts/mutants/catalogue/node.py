@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from scripts.mutants.mutant import Edit, Mutant
 
-_ENGINE = "tests/node/test_engine.py"
+_ENGINE = "tests/node/test_effects.py"
 _PROPOSALS = "tests/node/test_proposals.py"
 _FORWARDS = "tests/node/test_forwards.py"
 _GATE = "tests/node/test_readgate.py"
+_REQUESTS = "tests/node/test_requests.py"
 _CLIENTS = "tests/node/test_clients.py"
 _CARDS = "tests/node/test_introductions.py"
 _MEMORY = "tests/node/test_memory.py"
@@ -124,7 +125,7 @@ MUTANTS = (
                 "False",
             ),
         ),
-        (_ENGINE,),
+        ("tests/node/test_engine.py",),
         simulated=False,
     ),
     # Proposals
@@ -390,7 +391,7 @@ MUTANTS = (
                 "elif mode in (protocol.LINEARIZABLE, protocol.STALE):",
             ),
         ),
-        (_NODE,),
+        (_REQUESTS, _GATE),
     ),
     Mutant(
         "command-enters-the-log-unchecked",
@@ -404,7 +405,7 @@ MUTANTS = (
                 "pass",
             ),
         ),
-        (_NODE, _FUZZ),
+        (_REQUESTS, _FUZZ),
         simulated=False,
     ),
     Mutant(
@@ -419,7 +420,7 @@ MUTANTS = (
                 "if True:",
             ),
         ),
-        (_NODE,),
+        (_REQUESTS,),
     ),
     Mutant(
         "requests-without-bound",
