@@ -30,7 +30,7 @@ def cause_of(contradiction: Sequence[Operation], accused: Operation, operations:
     accused: the operation of the contradiction at whose completion it showed. operations: all of its key.
     """
     case = _Case(contradiction, accused, tuple(operations))
-    for rule in (_failed_compare, _never_written, _appended, _double_compare, _overwritten, _going_back, _impossible):
+    for rule in (_failed_compare, _never_written, _double_compare, _overwritten, _appended, _going_back, _impossible):
         cause = rule(case)
         if cause is not None:
             return cause
@@ -91,6 +91,45 @@ def _is_part(operation: Operation, value: bytes) -> bool:
     return made is not None and (made in value if operation.f == APPEND else value.startswith(made))
 
 
+def _double_compare(case: _Case) -> Cause | None:
+    """Two cas found the same value, and both replaced it."""
+    rivals = [
+        op
+        for op in case.contradiction
+        if op.f == CAS and op.outcome == OK and op is not case.accused and seen_by(op) == case.seen
+    ]
+    if case.accused.f != CAS or not rivals:
+        return None
+    both = f"{operation_text(rivals[0])}, and {operation_text(case.accused)}"
+    found = "the key absent" if case.seen is None else value_text(case.seen)
+    return Cause("lost update", f"Two cas found {found} and replaced it, but it was not there twice: {both}.")
+
+
+def _overwritten(case: _Case) -> Cause | None:
+    """A value was found although it had been replaced for good before the operation began."""
+    done = [op for op in case.makers if op.f != APPEND and product(op) == case.seen and op.outcome in (OK, INFO)]
+    if not done and case.seen is not None:
+        return None
+    ends = [-1 if op.began > _end(case.accused) else _end(op) for op in done]
+    last = max(ends, default=-1)
+    for op in case.earlier():
+        if op.is_observer or op.began < last or (op.f != APPEND and product(op) == case.seen):
+            continue
+        if case.seen is None:
+            why = f"{case.text}, although {operation_text(op)} had completed and nothing has removed it since."
+            return Cause("lost write", why)
+        if op.f == DELETE:
+            return Cause("resurrected value", f"{case.text}, which had been removed before by {operation_text(op)}.")
+        kind = "stale read" if case.accused.f == GET else "stale compare"
+        return Cause(kind, f"{case.text}, which had been replaced before by {operation_text(op)}.")
+    return None
+
+
+def _end(operation: Operation) -> float:
+    """Return where an operation ended, infinity if it may still happen."""
+    return float("inf") if operation.ended is None else operation.ended
+
+
 def _appended(case: _Case) -> Cause | None:
     """A value is made of appends, but not of those that happened, or not as often."""
     if case.seen is None or not case.appends or len(case.seen) > PIECES_BYTES_MAX:
@@ -110,43 +149,6 @@ def _appended(case: _Case) -> Cause | None:
     if len(case.contradiction) == 1:
         return None
     return Cause("reordered appends", f"{case.text}: the appends cannot have happened in this order.")
-
-
-def _double_compare(case: _Case) -> Cause | None:
-    """Two cas found the same value, and both replaced it."""
-    rivals = [
-        op
-        for op in case.contradiction
-        if op.f == CAS and op.outcome == OK and op is not case.accused and seen_by(op) == case.seen
-    ]
-    if case.accused.f != CAS or not rivals:
-        return None
-    both = f"{operation_text(rivals[0])}, and {operation_text(case.accused)}"
-    found = "the key absent" if case.seen is None else value_text(case.seen)
-    return Cause("lost update", f"Two cas found {found} and replaced it, but it was not there twice: {both}.")
-
-
-def _overwritten(case: _Case) -> Cause | None:
-    """A value was found although it had been replaced for good before the operation began."""
-    done = [op for op in case.makers if op.f != APPEND and product(op) == case.seen and op.outcome in (OK, INFO)]
-    ends = [-1 if op.began > _end(case.accused) else _end(op) for op in done]
-    last = max(ends, default=-1)
-    for op in case.earlier():
-        if op.is_observer or op.began < last or (op.f != APPEND and product(op) == case.seen):
-            continue
-        if case.seen is None:
-            why = f"{case.text}, although {operation_text(op)} had completed and nothing has removed it since."
-            return Cause("lost write", why)
-        if op.f == DELETE:
-            return Cause("resurrected value", f"{case.text}, which had been removed before by {operation_text(op)}.")
-        kind = "stale read" if case.accused.f == GET else "stale compare"
-        return Cause(kind, f"{case.text}, which had been replaced before by {operation_text(op)}.")
-    return None
-
-
-def _end(operation: Operation) -> float:
-    """Return where an operation ended, infinity if it may still happen."""
-    return float("inf") if operation.ended is None else operation.ended
 
 
 def _going_back(case: _Case) -> Cause | None:

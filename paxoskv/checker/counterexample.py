@@ -61,9 +61,7 @@ def from_disorder(operations: Iterable[Operation], disorder: Disorder) -> Counte
     contradiction = tuple(sorted(disorder.operations, key=lambda op: op.began))
     keys = {op.key for op in contradiction}
     context = _surroundings([op for op in operations if op.key in keys], contradiction)
-    return Counterexample(
-        disorder.kind, f"The {disorder.why}.", contradiction, disorder.operations[-1], (), True, context
-    )
+    return Counterexample(disorder.kind, disorder.why, contradiction, disorder.operations[-1], (), True, context)
 
 
 def _surroundings(operations: Iterable[Operation], contradiction: Sequence[Operation]) -> tuple[Operation, ...]:

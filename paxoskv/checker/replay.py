@@ -48,7 +48,8 @@ class Replayed(NamedTuple):
 class _Ran(NamedTuple):
     """The operations of one revision, executed: in this order, or up to the one that was refused.
 
-    removed: the delete that surely removed something, if there is one.
+    state: what the key holds after them, or what the refused one found. removed: the delete that surely removed
+    something, if there is one.
     """
 
     state: State
@@ -148,16 +149,18 @@ class _Replay:
         ways: dict[tuple[State, int], Chain] = {}
         met: Frontier[State] = Frontier()
         removed: set[Operation | None] = set()
-        refused: list[Operation] = []
+        refused: list[_Ran] = []
         for (state, spent), chain in sorted(self._ways.items(), key=_spent):
             ran = self._run_group(group, state, delete_changes)
             if ran.refused is not None:
-                refused.append(ran.refused)
+                refused.append(ran)
             elif met.add(ran.state, spent):
                 ways[ran.state, spent] = (chain, ran.order)
                 removed.add(ran.removed)
         if not ways:
-            return Mismatch(refused[0], frozenset(state for state, _ in self._ways))
+            first = refused[0].refused
+            assert first is not None, "a way that is none has an operation that refused"
+            return Mismatch(first, frozenset(ran.state for ran in refused if ran.refused == first))
         self._ways = ways
         if not self._may_be_gone:
             self._removing += [op for op in removed if op is not None and len(removed) == 1]

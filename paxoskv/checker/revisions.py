@@ -30,7 +30,7 @@ DISORDERS_MAX = 20
 class Disorder(NamedTuple):
     """Operations whose revisions or slots contradict what happened.
 
-    kind: wrong reply, shared revision, real time or slot.
+    kind: wrong reply, shared revision, real time or slot. why: a sentence.
     """
 
     kind: str
@@ -92,7 +92,7 @@ def _disorders(
 def _wrong_reply(mismatch: Mismatch) -> Disorder:
     op = mismatch.operation
     held = " or ".join(sorted(map(held_text, mismatch.possible)))
-    why = f"{operation_text(op)} carries revision {op.revision}, but there the key {value_text(op.key)} {held}"
+    why = f"The {operation_text(op)} carries revision {op.revision}, but there the key {value_text(op.key)} {held}."
     return Disorder("wrong reply", why, (op,))
 
 
@@ -101,7 +101,7 @@ def _shared(changes: Iterable[Operation]) -> Iterator[Disorder]:
     for op in changes:
         first = owner.setdefault(_revision(op), op)
         if first is not op:
-            why = f"two changes carry revision {op.revision}: {operation_text(first)}, and {operation_text(op)}"
+            why = f"Two changes carry revision {op.revision}: {operation_text(first)}, and {operation_text(op)}."
             yield Disorder("shared revision", why, (first, op))
 
 
@@ -120,8 +120,8 @@ def _against_real_time(stamped: Sequence[Operation], own: set[int]) -> Iterator[
     ]
     for earlier, later in _inversions(placed):
         why = (
-            f"{operation_text(later)} carries revision {later.revision}, although an operation with revision "
-            f"{earlier.revision} had completed before it began: {operation_text(earlier)}"
+            f"The {operation_text(later)} carries revision {later.revision}, although an operation with revision "
+            f"{earlier.revision} had completed before it began: {operation_text(earlier)}."
         )
         yield Disorder("real time", why, (earlier, later))
 
@@ -131,8 +131,8 @@ def _slots_against_real_time(stamped: Sequence[Operation]) -> Iterator[Disorder]
     placed = [_Placed(op, low=_slot(op), high=_slot(op) - (op.f != GET)) for op in stamped]
     for earlier, later in _inversions(placed):
         why = (
-            f"{operation_text(later)} carries slot {later.slot}, although an operation with slot {earlier.slot} "
-            f"had completed before it began: {operation_text(earlier)}"
+            f"The {operation_text(later)} carries slot {later.slot}, although an operation with slot {earlier.slot} "
+            f"had completed before it began: {operation_text(earlier)}."
         )
         yield Disorder("slot", why, (earlier, later))
 
@@ -168,8 +168,9 @@ def _too_early(ordered: Iterable[Operation], own: set[int]) -> Iterator[Disorder
     for op in ordered:
         if last is not None and _slot(last) > _slot(op):
             why = (
-                f"{operation_text(op)} carries revision {op.revision} and slot {op.slot}, but {operation_text(last)}, "
-                f"which has the lower or equal revision {last.revision}, was applied later, in slot {last.slot}"
+                f"The {operation_text(op)} carries revision {op.revision} and slot {op.slot}, "
+                f"but {operation_text(last)}, which has the lower or equal revision {last.revision}, "
+                f"was applied later, in slot {last.slot}."
             )
             yield Disorder("slot", why, (last, op))
         if op.began in own and (last is None or _slot(op) > _slot(last)):
@@ -184,8 +185,8 @@ def _left_out(ordered: Sequence[Operation], own: set[int]) -> Iterator[Disorder]
             following = op if following is None or _slot(op) <= _slot(following) else following
         elif following is not None and _slot(following) < _slot(op) + (op.f == GET):
             why = (
-                f"{operation_text(op)} carries slot {op.slot} and only revision {op.revision}, "
-                f"but {operation_text(following)} made revision {following.revision} in slot {following.slot}"
+                f"The {operation_text(op)} carries slot {op.slot} and only revision {op.revision}, "
+                f"but {operation_text(following)} made revision {following.revision} in slot {following.slot}."
             )
             yield Disorder("slot", why, (following, op))
 

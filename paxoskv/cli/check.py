@@ -54,24 +54,26 @@ def check_command(history: str, html: Path | None, budget: int, as_json: bool) -
     HISTORY is a file, or - for standard input, with one JSON object a line, in the order of their times:
 
     \b
-      {"process": 0, "type": "invoke", "f": "put", "key": "a", "value": "1", "time": 10}
-      {"process": 1, "type": "invoke", "f": "get", "key": "a", "value": null, "time": 20}
-      {"process": 0, "type": "ok", "f": "put", "key": "a", "value": "1", "time": 30}
-      {"process": 1, "type": "ok", "f": "get", "key": "a", "value": "1", "time": 40}
+    {"process": 0, "type": "invoke", "f": "put", "key": "a", "value": "1", "time": 10}
+    {"process": 1, "type": "invoke", "f": "get", "key": "a", "value": null, "time": 20}
+    {"process": 0, "type": "ok", "f": "put", "key": "a", "value": "1", "time": 30}
+    {"process": 1, "type": "ok", "f": "get", "key": "a", "value": "1", "time": 40}
 
     \b
     type   invoke, then ok, fail (surely did not happen) or info (nobody knows)
     f      put, get, delete, cas (value: [expected, new]) or append
     time   nanoseconds of one clock
-    A process does one thing at a time, and goes on under a new number after info. Keys start absent. Events may
-    carry the revision and the slot of the reply, which are then checked as well.
 
-    If no order explains the answers, it shows the few operations that contradict each other and says why; --html
-    draws them. If it runs out of steps, try a larger --budget.
+    A process does one thing at a time, and goes on under a new number after info. Keys start absent; null is the
+    value of an absent key. A cas that fails has found another value than expected, unless the event has an "error".
+    Events may carry the revision and the slot of the reply, which are then checked as well.
+
+    If no order explains the answers, the few operations that contradict each other are shown, and why; --html draws
+    them. If it runs out of steps, try a larger --budget.
 
     \b
-    Exit codes: 0 linearizable; 1 not, or revisions in the replies contradict what happened;
-                2 HISTORY cannot be used; 3 undecided.
+    Exit codes:  0 linearizable    1 not, or wrong by the revisions
+                 3 undecided       2 HISTORY cannot be used
     """
     operations = _read(history)
     start_s = time.perf_counter()
