@@ -21,7 +21,7 @@ from paxoskv.verifier.shim.library import Shim
 from paxoskv.verifier.shim.page import Page
 
 STATUS_TIMEOUT_S = 0.5
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 60.0
 _POLL_S = 0.05
 
 OnEnd = Callable[[int, int, str], None]

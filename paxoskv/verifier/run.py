@@ -20,8 +20,8 @@ from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import Torment, mend, unavailable
 from paxoskv.verifier.workload import CONNECT_TIMEOUT_S, Workload
 
-START_TIMEOUT_S = 60.0
-AGREE_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 120.0
+AGREE_TIMEOUT_S = 120.0
 PEACE_S = 0.5
 """Clients go on for so long before the first fault and after the last one."""
 

@@ -11,11 +11,11 @@ from paxoskv.verifier.links.network import CLIENTS, Direction
 from paxoskv.verifier.observer import Observer
 from paxoskv.verifier.process import NodeProcess
 
-ANSWER_TIMEOUT_S = 45.0
+ANSWER_TIMEOUT_S = 120.0
 """A node that was started has to answer within this time, on however busy a machine."""
 
-CATCH_UP_TIMEOUT_S = 60.0
-END_TIMEOUT_S = 30.0
+CATCH_UP_TIMEOUT_S = 120.0
+END_TIMEOUT_S = 60.0
 """A node that has to end by itself has to do so within this time."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from random import Random
 
 from paxoskv.node.exits import QUARANTINED
+from paxoskv.storage.ballast import BALLAST_NAME
+from paxoskv.storage.lockfile import LOCK_NAME
 from paxoskv.verifier.faults.base import Lane, fault
 from paxoskv.verifier.stage import ANSWER_TIMEOUT_S, CATCH_UP_TIMEOUT_S, Stage
 
@@ -21,9 +23,6 @@ FLIPS_MAX = 4
 PROGRESS_S = 1.0
 PROGRESS_TIMEOUT_S = 20.0
 """A node has to go on for so long after its backup was taken, so that the backup is a stale one."""
-
-LOCK_NAME = "lock"
-"""Names the process that runs; its content is nobody's memory."""
 
 Damage = Callable[[Path, Random], str]
 """Damages a directory and says how."""
@@ -161,9 +160,10 @@ def misplace(directory: Path, random: Random) -> str:
 
 
 def _pick(directory: Path, random: Random) -> Path:
-    """Return a file that holds something, small ones as often as large ones."""
-    files = [path for path in directory.iterdir() if path.is_file() and path.stat().st_size]
-    return random.choice(sorted(path for path in files if path.name != LOCK_NAME))
+    """Return a file that holds something, small ones as often as large ones; mere ballast is hit less often."""
+    files = sorted(path for path in directory.iterdir() if path.is_file() and path.stat().st_size)
+    files = [path for path in files if path.name != LOCK_NAME]
+    return random.choices(files, [1 if path.name == BALLAST_NAME else 5 for path in files])[0]
 
 
 # The way of a damaged node

@@ -13,10 +13,10 @@ from paxoskv.node.exits import OK, USAGE
 from paxoskv.verifier.faults.base import Lane, fault
 from paxoskv.verifier.faults.hostile import throw_garbage
 from paxoskv.verifier.process import NodeProcess
-from paxoskv.verifier.stage import Stage
+from paxoskv.verifier.stage import ANSWER_TIMEOUT_S, Stage
 
 RESTART_PAUSE_S = (0.05, 0.6)
-SECOND_PROCESS_TIMEOUT_S = 30.0
+SECOND_PROCESS_TIMEOUT_S = 60.0
 
 
 @fault("kill", "SIGKILL one node, start it again later", "R1 R2 S8", Lane.NODES)
@@ -115,7 +115,7 @@ async def _blocked_log_pipe(stage: Stage, random: Random) -> AsyncIterator[str]:
     for port in (member.addresses.client, member.addresses.peer):  # each refusal is a line in the log
         await throw_garbage(port, os.urandom(64))
     yield f"node {node}"
-    if process.runs and not await stage.cluster.wait_until_it_answers(node, 10):
+    if process.runs and not await stage.cluster.wait_until_it_answers(node, ANSWER_TIMEOUT_S):
         stage.surprise(f"node {node} does not answer while nobody reads its log")
     process.read_output()
 
