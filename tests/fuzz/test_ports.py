@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from random import Random
 from typing import Any
 
@@ -101,6 +102,22 @@ async def test_an_array_that_ends_early_is_refused(port: str, hello: bytes, arra
             await town.turn()
             assert town.failure is None, f"{payload!r} stopped the node"
         await town.serve_a_client(b"after")
+
+
+async def test_what_a_request_claims_is_not_reserved() -> None:
+    """H3: a stranger's 100 KB of array headers, each inside the one before, would cost 500 MB."""
+    with conditions():
+        town = Town((1,), (1,), seed=7)
+        connection, pipe = town.nodes[1].client()
+        connection.data_received(HELLO)
+        bomb = frame(b"\xdd\x00\x00\xff\xff" * 20_000)
+        tracemalloc.start()
+        try:
+            connection.data_received(bomb)
+            assert tracemalloc.get_traced_memory()[1] < 4 * len(bomb)
+        finally:
+            tracemalloc.stop()
+        assert pipe.is_closed
 
 
 # One connection

@@ -310,7 +310,7 @@ MUTANTS = (
             Edit(
                 "node/forwards.py",
                 "Forwards.on_answer",
-                " or entry[0] != leader",
+                " or entry.leader != leader",
                 "",
             ),
         ),
@@ -324,8 +324,22 @@ MUTANTS = (
             Edit(
                 "node/forwards.py",
                 "Forwards.fail_others",
-                "if entry[0] != leader",
+                "if entry.leader != leader",
                 "if False",
+            ),
+        ),
+        (_FORWARDS,),
+    ),
+    Mutant(
+        "lost-forward-hangs",
+        "P31",
+        "a forward that is not answered is given up",
+        (
+            Edit(
+                "node/forwards.py",
+                "Forwards.on_timer",
+                "self._fail([number])",
+                "return",
             ),
         ),
         (_FORWARDS,),
