@@ -30,7 +30,7 @@ _POLL_S = 0.1
 
 
 class CannotRun(Exception):
-    """The cluster did not even start."""
+    """The cluster did not even start, or nobody could use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands. fault: what is injected just now, in words."""
+    """Where a run stands. faults: what is injected just now, in words."""
 
     elapsed_s: float
     operations: int
@@ -105,6 +105,9 @@ class Run:
             await asyncio.wait([watching])
         if not watching.cancelled():
             watching.result()
+        operations = self._history.operations()
+        if not operations:
+            raise CannotRun("no client could begin a single operation")
         short = dict.fromkeys((fault.name for fault in faults if fault.name not in torment.counts), "not enough time")
         counters = self._workload.counters.all
         return Evidence(
@@ -114,7 +117,7 @@ class Run:
             settings=self._options.settings,
             began_ns=began_ns,
             ended_ns=ended_ns,
-            operations=self._history.operations(),
+            operations=operations,
             injections=torment.injections,
             samples=observer.samples,
             states=states,

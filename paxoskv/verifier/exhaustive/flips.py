@@ -14,7 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,11 +40,9 @@ BATCH = 200
 ANSWER_TIMEOUT_S = 60.0
 READ_TIMEOUT_S = 30.0
 BALLAST_BYTES = 4096
-"""Its bytes mean nothing to anybody; these are flipped as well, the eight million of the default are not."""
+"""Its bytes mean nothing to anybody; these are flipped as well, the four million of the default are not."""
 
 _CLUSTER_SEED = 2
-_SETTINGS = {"ballast_bytes": 0}
-"""The reserve for a full disk is megabytes of nothing: no byte of it is ever read."""
 _NO_SHIM = Shim(Path(), "not used here")
 
 
@@ -78,7 +76,9 @@ class FlipRun:
 
     async def run(self) -> Tally:
         """Flip every byte and count. Raises: CannotRun if the cluster does not start."""
-        self._cluster = await Cluster.found(self._root, 3, _NO_SHIM, _CLUSTER_SEED, _SETTINGS)
+        small = {"ballast_bytes": BALLAST_BYTES}
+        self._cluster = cluster = await Cluster.found(self._root, 3, _NO_SHIM, _CLUSTER_SEED, small)
+        cluster.on_end = lambda node, code, words: self._violate(f"node {node} ended with exit code {code}: {words}")
         try:
             await self._live()
             found = await self._flip_all()
@@ -86,8 +86,11 @@ class FlipRun:
                 await self._start_really(flip, outcome)
                 self._on_progress(self.tally)
         finally:
-            await self._cluster.close()
+            await cluster.close()
         return self.tally
+
+    def _violate(self, what: str) -> None:
+        self.tally.violations.append(what)
 
     # The life before
 
@@ -123,7 +126,7 @@ class FlipRun:
             if not await self._cluster.wait_until_it_answers(node, ANSWER_TIMEOUT_S):
                 raise CannotRun(f"node {node} does not start: its log is {self._cluster.member(node).log}")
 
-    # Flips in this process
+    # Flips without a node
 
     def _flips(self) -> Iterator[Flip]:
         for how, files in self._left.items():
@@ -157,7 +160,7 @@ class FlipRun:
         self.tally.outcomes[outcome.value] += 1
         self.tally.by_file.setdefault(f"{flip.file} ({flip.how})", Counter())[outcome.value] += 1
         if not outcome.is_right:
-            self.tally.violations.append(f"{flip}: {why}")
+            self._violate(f"{flip}: {why}")
 
     # Flips for real
 
@@ -184,7 +187,7 @@ class FlipRun:
         wanted = "quarantined" if expected in (Outcome.REFUSED, Outcome.DISOWNED) else "serves"
         if outcome != wanted:
             words = victim.last_words()
-            self.tally.violations.append(f"{flip}: {expected.value} when opened, but in reality {outcome}: {words}")
+            self._violate(f"{flip}: {expected.value} when opened, but in reality {outcome}: {words}")
         for node in cluster.nodes:
             await cluster.kill(node)
 
@@ -234,7 +237,8 @@ async def _trier(task: bytes) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 

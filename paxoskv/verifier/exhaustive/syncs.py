@@ -42,8 +42,6 @@ BALLAST_BYTES = 1 << 16
 """Enough to be made with all its syncs; copies of the default's megabytes would take their time."""
 
 _CLUSTER_SEED = 1
-_SETTINGS = {"ballast_bytes": 1 << 16}
-"""A small reserve for a full disk: it is copied with every crash."""
 
 
 @dataclass(slots=True)
@@ -105,7 +103,9 @@ class SyncRun:
         shim = await asyncio.to_thread(prepare, self._root)
         if shim.trouble is not None:
             raise CannotRun(f"syncs cannot be counted here: {shim.trouble}")
-        self._cluster = cluster = await Cluster.found(self._root, 3, shim, _CLUSTER_SEED, _SETTINGS)
+        self._cluster = cluster = await Cluster.found(
+            self._root, 3, shim, _CLUSTER_SEED, {"ballast_bytes": BALLAST_BYTES}
+        )
         cluster.on_end = lambda node, code, words: self._violate(f"node {node} ended with exit code {code}: {words}")
         self._newborn = {node: read_files(cluster.member(node).directory) for node in (PARTNER, NEWCOMER)}
         try:
