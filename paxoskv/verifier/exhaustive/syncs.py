@@ -35,8 +35,6 @@ CUT_S = 1.0
 
 WRITE_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
-ANSWER_TIMEOUT_S = 60.0
-_POLL_S = 0.02
 
 BALLAST_BYTES = 1 << 16
 """Enough to be made with all its syncs; copies of the default's megabytes would take their time."""
