@@ -17,6 +17,8 @@ from paxoskv.checker.witness import flaw
 
 BUDGET_STEPS = 2_000_000
 """Steps of a search, each the trial of one operation, that the judgement of one key may cost by default."""
+STEPS_PER_OPERATION = 2_500
+"""So many for each operation, if that is more: with 8 clients on one key a few hundred are usual."""
 DEPTH_FIRST_SHARE = 20
 """The depth-first search gets one part in so many of the budget: it is quick or of no use."""
 
@@ -63,17 +65,19 @@ class _Judged(NamedTuple):
     culprit: Operation | None
 
 
-def judge(operations: Iterable[Operation], budget: int = BUDGET_STEPS, progress: Progress | None = None) -> Verdict:
+def judge(operations: Iterable[Operation], budget: int | None = None, progress: Progress | None = None) -> Verdict:
     """Judge whether one order of the operations explains all outcomes and respects real time.
 
     Each key is judged on its own: a history is linearizable if and only if that of every key is. A key starts absent.
     Then the revisions that replies carry, if any, are checked over all keys.
+    budget: steps that the search of one key may take; by default what `BUDGET_STEPS` and the next constant say.
     """
     by_key = split(operations)
     revisions = check_revisions(by_key)
     judged: list[_Judged] = []
     for key, own in by_key.items():
-        judged.append(_judge_key(key, own, budget, revisions.orders.get(key, ())))
+        steps = max(BUDGET_STEPS, STEPS_PER_OPERATION * len(own)) if budget is None else budget
+        judged.append(_judge_key(key, own, steps, revisions.orders.get(key, ())))
         if progress is not None:
             progress(len(judged), len(by_key))
     every = [op for own in by_key.values() for op in own]

@@ -90,7 +90,9 @@ class _Replay:
         noticed = {op.began for op in noticeable(writes, others)} if writes else set()
         loose = [op for op in writes if op.f == DELETE or op.began in noticed]
         self._may_be_gone = any(op.f == DELETE for op in loose)
-        self._loose = list(zip(loose, (1 << number for number in range(len(loose))), twins_of(loose), strict=True))
+        self._loose = list(
+            zip(loose, (1 << number for number in range(len(loose))), twins_of(loose, others), strict=True)
+        )
         self._taken = taken
         self._ways: dict[tuple[State, int], Chain] = {(INITIAL, 0): None}
         self._removing: list[Operation] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from paxoskv.checker.events import APPEND, CAS, FAIL, GET, OK, PUT, Value
+from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT, Value
 from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
 
@@ -43,7 +43,7 @@ def settle(operations: Iterable[Operation]) -> KeyHistory:
     if not unknown:
         return KeyHistory(required, (), (), ())
     optional = tuple(noticeable(unknown, required))
-    return KeyHistory(required, optional, _expires(optional, required), twins_of(optional))
+    return KeyHistory(required, optional, _expires(optional, required), twins_of(optional, required))
 
 
 def product(operation: Operation) -> Held:
@@ -125,13 +125,22 @@ def _excuses(
             yield number
 
 
-def twins_of(optional: Sequence[Operation]) -> tuple[int, ...]:
-    """Return for each operation the bit of the one before it that does the same, 0 if there is none."""
-    last: dict[tuple[str, Value], int] = {}
+def twins_of(optional: Sequence[Operation], required: Sequence[Operation]) -> tuple[int, ...]:
+    """Return for each operation the bit of the one before it that does the same, 0 if there is none.
+
+    Values that nobody looks for are the same, unless something was appended to them.
+    """
+    everything = (*required, *optional)
+    looks = {*sights(everything), *(op.value[0] for op in everything if isinstance(op.value, tuple))}
+    grows = any(op.f == APPEND for op in everything)
+    last: dict[tuple[str, Value, bool], int] = {}
     twins = []
     for number, op in enumerate(optional):
-        twins.append(last.get((op.f, op.value), 0))
-        last[op.f, op.value] = 1 << number
+        hides = not grows and op.f != DELETE and product(op) not in looks
+        value: Value = (op.value[0], b"") if isinstance(op.value, tuple) else None
+        deed = op.f, value if hides else op.value, hides
+        twins.append(last.get(deed, 0))
+        last[deed] = 1 << number
     return tuple(twins)
 
 

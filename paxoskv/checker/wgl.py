@@ -66,7 +66,10 @@ def search(history: KeyHistory, budget: int) -> Found:
 
 
 class _Walk:
-    """How a beginning of an order can go on."""
+    """How a beginning of an order can go on.
+
+    alive: for each required operation, the optional ones that somebody may still look for when it is the first left.
+    """
 
     def __init__(self, history: KeyHistory) -> None:
         self._required = history.required
@@ -74,6 +77,7 @@ class _Walk:
         self._twins = history.twins
         self._began = [op.began for op in history.required]
         self._ended = [_end(op) for op in history.required]
+        self._alive = _alive(history)
         model = Model((*history.required, *history.optional))
         self._step, self._spend = model.step, model.spend
 
@@ -86,22 +90,32 @@ class _Walk:
             state = self._step(operation, node.state)
             if state is REFUSED:
                 continue
-            after = operation, _advance(node, place, state)
+            after = operation, self._advance(node, place, state)
             if operation.is_observer:
                 yield after
                 return
             fitting.append(after)
         yield from fitting
-        for number, operation in enumerate(self._optional):
+        yield from self._optional_ones(node, bound)
+
+    def _optional_ones(self, node: _Node, bound: int) -> Iterator[tuple[Operation, _Node]]:
+        """Yield the same for optional operations invoked before `bound`.
+
+        After an optional one only what builds on it is worth a trial: what overwrites it could have come alone.
+        """
+        left = self._alive[node.first] & ~node.spent
+        while left:
+            bit = left & -left
+            left ^= bit
+            number = bit.bit_length() - 1
+            operation = self._optional[number]
             if operation.began > bound:
                 return
-            if node.spent >> number & 1 or self._twins[number] & ~node.spent:
+            if self._twins[number] & ~node.spent or (node.is_loose and operation.f in (PUT, DELETE)):
                 continue
-            if node.is_loose and operation.f in (PUT, DELETE):
-                continue  # it would overwrite an optional one, which could have been left out
             state = self._spend(operation, node.state)
             if state is not REFUSED:
-                yield operation, node._replace(spent=node.spent | 1 << number, state=state, is_loose=True)
+                yield operation, node._replace(spent=node.spent | bit, state=state, is_loose=True)
 
     def _candidates(self, node: _Node) -> tuple[list[int], int]:
         """Return the required operations that may come next, by their ends, and the first of these ends."""
@@ -117,16 +131,27 @@ class _Walk:
         found.sort(key=ended.__getitem__)
         return found, bound
 
+    def _advance(self, node: _Node, place: int, state: State) -> _Node:
+        """Return the node after a required operation was placed."""
+        first, mask = node.first, node.mask | 1 << (place - node.first)
+        while mask & 1:
+            mask >>= 1
+            first += 1
+        return _Node(first, mask, node.spent & self._alive[first], state)
+
+
+def _alive(history: KeyHistory) -> list[int]:
+    """Return for each required operation, and for the end, a set of bits: see `_Walk`."""
+    expiring = sorted(enumerate(history.expires), key=lambda pair: pair[1], reverse=True)
+    left = (1 << len(expiring)) - 1
+    alive = []
+    for operation in history.required:
+        while expiring and expiring[-1][1] <= operation.began:
+            left ^= 1 << expiring.pop()[0]
+        alive.append(left)
+    return [*alive, 0]
+
 
 def _end(operation: Operation) -> int:
     assert operation.ended is not None, f"a required operation has an end: {operation}"
     return operation.ended
-
-
-def _advance(node: _Node, place: int, state: State) -> _Node:
-    """Return the node after a required operation was placed."""
-    first, mask = node.first, node.mask | 1 << (place - node.first)
-    while mask & 1:
-        mask >>= 1
-        first += 1
-    return _Node(first, mask, node.spent, state)

@@ -43,12 +43,12 @@ WORDS = {True: "linearizable", False: "not linearizable", None: "undecided"}
 @click.option(
     "--budget",
     type=click.IntRange(min=1),
-    default=BUDGET_STEPS,
+    default=None,
     metavar="N",
-    help=f"Steps that the search of one key may take ({BUDGET_STEPS:,}).",
+    help=f"Steps that the search of one key may take ({BUDGET_STEPS:,}, more for long histories).",
 )
 @output_option
-def check_command(history: str, html: Path | None, budget: int, as_json: bool) -> int:
+def check_command(history: str, html: Path | None, budget: int | None, as_json: bool) -> int:
     """Judge HISTORY: could one copy of the store, doing one thing at a time, have answered like this?
 
     HISTORY is a file, or - for standard input, with one JSON object a line, in the order of their times:
