@@ -74,7 +74,10 @@ class Navigator:
 
     async def _reconnect(self) -> None:
         """Connect to some node, as long as anybody waits for it. No pause before the first try after good service."""
-        failures = 0 if self._last is None or self._last.proven else 1
+        last = self._last
+        failures = 0 if last is None or last.proven else 1
+        if last is not None:
+            self._note(last.endpoint, Unavailable(f"{last.endpoint}: {last.closed_because}"))
         while self._channel.is_busy and self._channel.connection is None:
             if failures:
                 await asyncio.sleep(backoff_s(failures, self._random))
@@ -111,7 +114,7 @@ class Navigator:
             connection = await dial(endpoint, self._channel, self._dial_timeout_s)
             self._check(connection)
         except PaxoskvError as problem:
-            self._problems[endpoint] = problem
+            self._note(endpoint, problem)
             return False
         self._problems.pop(endpoint, None)
         self._connections = {old for old in self._connections if not old.is_gone} | {connection}
@@ -141,8 +144,8 @@ class Navigator:
     def _candidates(self) -> list[Endpoint]:
         """Return where to try, in order: the leader last heard of, the listed nodes after the one just left.
 
-        Nodes that failed when last tried come after the others, and the one just left comes last of all: it takes
-        every connection, so that a node which can do nothing else would hold us for ever.
+        Nodes that failed or were left come after the others, the one for which that is longest ago first. So a few
+        nodes that take every connection and can do nothing else do not hold us among them for ever.
         """
         last = self._last
         known = list(self._endpoints)
@@ -153,4 +156,10 @@ class Navigator:
             known = known[at:] + known[:at]
         if last.leader_endpoint is not None and last.leader_endpoint != last.endpoint:
             known.insert(0, last.leader_endpoint)
-        return sorted(dict.fromkeys(known), key=lambda one: (one == last.endpoint, one in self._problems))
+        rank = {endpoint: place for place, endpoint in enumerate(self._problems, start=1)}
+        return sorted(dict.fromkeys(known), key=lambda one: rank.get(one, 0))
+
+    def _note(self, endpoint: Endpoint, problem: PaxoskvError) -> None:
+        """Remember what was wrong with a node; the latest problem stands last."""
+        self._problems.pop(endpoint, None)
+        self._problems[endpoint] = problem

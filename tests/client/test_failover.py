@@ -226,3 +226,20 @@ async def test_malformed_news_cost_the_connection(node: FakeNode, news: tuple[ob
         await eventually(lambda: not node.connections)
         await kv.get("k")
     assert node.accepted == 2
+
+
+async def test_nodes_that_can_do_nothing_but_take_connections_do_not_hold_a_client_among_them(
+    trio: list[FakeNode],
+) -> None:
+    """P20: two followers hear no leader; the third node, which failed when it was tried before the two, can serve."""
+    able, *helpless = trio
+    await able.stop()
+    for node in helpless:
+        node.leader = 0
+        node.always["put"] = refuse(protocol.UNAVAILABLE)
+    async with client.connect(endpoints(trio)) as kv:
+        put = asyncio.create_task(kv.put("k", "v"))
+        await eventually(lambda: all(node.received("put") for node in helpless))
+        await able.start()
+        await put
+    assert able.received("put")
