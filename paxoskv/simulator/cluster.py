@@ -33,6 +33,7 @@ class Cluster:
         self.world = world
         self.network = network
         self.nodes: dict[int, SimulatedNode] = {}
+        self._exchanged: list[tuple[SimulatedNode, SimulatedNode]] = []
         self._marks = marks
         self._rng: Random = world.rng("operator")
         for config in configs:
@@ -88,12 +89,19 @@ class Cluster:
         if any(node.retired or node.disk.foreign for node in (a, b)):
             return False
         self._exchange(a, b, foreign=True)
+        self._exchanged.append((a, b))
         return True
 
     def exchange_back(self, a: SimulatedNode, b: SimulatedNode) -> None:
         """Notice the mistake."""
-        if a.disk.foreign and b.disk.foreign:
+        if (a, b) in self._exchanged:
+            self._exchanged.remove((a, b))
             self._exchange(a, b, foreign=False)
+
+    def exchange_all_back(self) -> None:
+        """Notice every such mistake."""
+        for a, b in list(self._exchanged):
+            self.exchange_back(a, b)
 
     def _exchange(self, a: SimulatedNode, b: SimulatedNode, foreign: bool) -> None:
         for node in (a, b):

@@ -75,6 +75,7 @@ class Ending:
     def _demand_level(self) -> None:
         """With everything healed, every node that may take part catches up with the others."""
         scene = self._scene
+        scene.cluster.exchange_all_back()
         everybody = [node for node in scene.cluster.nodes.values() if not node.retired]
         self._heal(everybody)
         trusted = [node for node in everybody if not node.disk.ruined]
