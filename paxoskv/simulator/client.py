@@ -17,6 +17,11 @@ from paxoskv.simulator.network import Network
 from paxoskv.simulator.process import Process
 from paxoskv.simulator.world import World
 
+_READS = ("get", "range", "stale"), (75, 15, 10)
+_WRITES = ("put", "cas", "delete"), (65, 20, 15)
+_SHARES_OF_READS = (0.1, 0.4, 0.9, 1.0)
+"""Some programs mostly read, and so notice what is old; some mostly write, and make it old."""
+
 KEYS = [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
 
 
@@ -41,6 +46,7 @@ class Program:
     """One process with one client and several workers.
 
     completed: operations that ended in success, in all its lives. quiet: no new operations are begun.
+    reads: share of its operations that change nothing.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Program:
         self._habits = habits
         self._judge = judge
         self._rng = world.rng(f"client {host}")
+        self.reads = self._rng.choice(_SHARES_OF_READS)
         self._life = 0
         self._begun = 0
         self._open: dict[Open, None] = {}
@@ -116,7 +123,8 @@ class Program:
 
     async def _operate(self, client: Client, process: int) -> int:
         """Do one operation; return the number under which the worker goes on."""
-        call = _Call(client, self._judge, process, self._rng, self._habits.keys, f"{self.host}.{self._begun}".encode())
+        value = f"{self.host}.{self._begun}".encode()
+        call = _Call(client, self._judge, process, self._rng, self._habits.keys, value, self.reads)
         op = call.op
         self._open[op] = None
         try:
@@ -152,12 +160,15 @@ class Program:
 class _Call:
     """One operation, drawn at random."""
 
-    def __init__(self, client: Client, judge: Judge, process: int, rng: Random, keys: int, value: bytes) -> None:
+    def __init__(
+        self, client: Client, judge: Judge, process: int, rng: Random, keys: int, value: bytes, reads: float
+    ) -> None:
         self._client = client
         self._judge = judge
         self._rng = rng
         key = KEYS[rng.randrange(keys)]
-        kind = rng.choices(("put", "get", "cas", "delete", "stale", "range"), (40, 30, 12, 8, 4, 6))[0]
+        kinds, weights = _READS if rng.random() < reads else _WRITES
+        kind = rng.choices(kinds, weights)[0]
         self._expected: bytes | None = None
         match kind:
             case "put":

@@ -42,6 +42,10 @@ KNOBS: dict[str, tuple[float, ...]] = {
 }
 """`module.NAME` -> values to choose from."""
 
+TICK = "paxoskv.node.server.TICK_S"
+TICKS_S = (0.01, 0.02, 0.04)
+"""How often a node lets time pass in its core; coarser than in production, a run has fewer events."""
+
 
 @contextmanager
 def turned(settings: Mapping[str, float], world: World) -> Iterator[None]:

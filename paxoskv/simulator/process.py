@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from paxoskv.simulator.loop import Loop
-from paxoskv.simulator.network import Network, Transport
+from paxoskv.simulator.network import Network
+from paxoskv.simulator.transport import Transport
 from paxoskv.simulator.world import World
 
 _NEVER = float("inf")

@@ -25,9 +25,10 @@ from paxoskv.simulator.cluster import PEER_PORT, Cluster
 from paxoskv.simulator.ending import Ending
 from paxoskv.simulator.faults import CATALOGUE
 from paxoskv.simulator.judge import Judge
+from paxoskv.simulator.links import Mood
 from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.model import Model
-from paxoskv.simulator.network import Mood, Network
+from paxoskv.simulator.network import Network
 from paxoskv.simulator.node import SimulatedNode
 from paxoskv.simulator.oracle import Oracle
 from paxoskv.simulator.plan import Plan

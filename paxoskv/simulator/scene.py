@@ -10,7 +10,8 @@ from paxoskv.simulator.client import Program
 from paxoskv.simulator.cluster import Cluster
 from paxoskv.simulator.disk import Disk
 from paxoskv.simulator.judge import Judge
-from paxoskv.simulator.network import Link, Network
+from paxoskv.simulator.links import Link
+from paxoskv.simulator.network import Network
 from paxoskv.simulator.node import SimulatedNode
 from paxoskv.simulator.process import Process
 from paxoskv.simulator.rude import RudeClient

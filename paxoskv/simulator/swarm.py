@@ -11,10 +11,13 @@ from random import Random
 from typing import Any
 
 from paxoskv.simulator.faults import CATALOGUE
-from paxoskv.simulator.knobs import KNOBS
+from paxoskv.simulator.knobs import KNOBS, TICK, TICKS_S
 from paxoskv.simulator.plan import FaultEvent, Plan
 
 ALL = tuple(CATALOGUE)
+
+_KINDS_WANTED = 4
+"""Who names a few kinds wants to see them: of fewer than this, every seed gets all."""
 
 
 def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Plan:
@@ -27,13 +30,17 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
     safety_s = rng.choice((4.0, 8.0, 12.0))
     tiny = rng.random() < 0.7
     programs = rng.choice((1, 2, 3, 3, 4))
+    settings = _settings(rng, nodes, tiny)
+    forced = _forced(rng) if tiny and rng.random() < 0.4 else {}
+    tick_s = rng.choice(TICKS_S)
+    knobs = (_knobs(rng) if tiny else {}) | (_small_parts() if forced else {})
     return Plan(
         seed=seed,
         nodes=nodes,
         safety_s=safety_s,
-        settings=_settings(rng, nodes, tiny),
-        forced=_forced(rng) if tiny and rng.random() < 0.4 else {},
-        knobs=_knobs(rng) if tiny else {},
+        settings=settings,
+        forced=forced,
+        knobs={TICK: tick_s, **knobs},
         mood={"base_s": rng.choice((0.00005, 0.0005)), "delay_s": rng.choice((0.0001, 0.001, 0.005))},
         habits=_habits(rng, safety_s / programs),
         programs=programs,
@@ -46,7 +53,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
 
 
 def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
-    timeout_s = rng.choice((0.2, 0.4, 0.4, 0.8))
+    timeout_s = rng.choice((0.2, 0.4, 0.4, 0.8, 0.8))
     settings: dict[str, Any] = {
         "election_timeout_s": timeout_s,
         "heartbeat_s": timeout_s / rng.choice((4, 8)),
@@ -68,6 +75,11 @@ def _forced(rng: Random) -> dict[str, int]:
     return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": 6_000}
 
 
+def _small_parts() -> dict[str, float]:
+    """What goes with such a queue: pieces of promises and lessons that fit in it, as any configuration ensures."""
+    return {name: min(values) for name, values in KNOBS.items() if name.endswith(".PART_BYTES_MAX")}
+
+
 def _knobs(rng: Random) -> dict[str, float]:
     share = rng.choice((0.1, 0.4))
     return {name: rng.choice(values) for name, values in KNOBS.items() if rng.random() < share}
@@ -86,7 +98,7 @@ def _habits(rng: Random, seconds: float) -> dict[str, Any]:
 
 def _events(rng: Random, safety_s: float, kinds: Sequence[str]) -> tuple[FaultEvent, ...]:
     """Choose kinds, then times for each of them."""
-    share = rng.choice((0.08, 0.2, 0.5))
+    share = max(rng.choice((0.08, 0.2, 0.5)), min(1.0, _KINDS_WANTED / max(1, len(kinds))))
     eager = rng.choice((0.5, 1.0, 2.5)) * (1 if share < 0.4 else 0.5)
     events = []
     for kind in kinds:

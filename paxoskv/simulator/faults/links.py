@@ -8,7 +8,7 @@ from typing import Any
 
 from paxoskv.net.frames import frame
 from paxoskv.simulator.faults.catalogue import fault
-from paxoskv.simulator.network import Link
+from paxoskv.simulator.links import Link
 from paxoskv.simulator.scene import Scene
 
 _TAGS = range(1, 14)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from paxoskv.simulator.faults.catalogue import fault
-from paxoskv.simulator.network import Link
+from paxoskv.simulator.links import Link
 from paxoskv.simulator.scene import Scene
 
 

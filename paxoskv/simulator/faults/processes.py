@@ -97,14 +97,15 @@ def late_timers(scene: Scene, rng: Random) -> None:
 
 @fault("zombie leader", "S19", "a leader is cut off from its peers, and does not notice that time passes")
 def zombie_leader(scene: Scene, rng: Random) -> None:
-    """Some clients still reach it: nothing but a round of its own can tell it that its reads are old (P23)."""
+    """A client that mostly reads still reaches it: only a round of its own tells it that its state is old (P23)."""
     node = scene.leader() or scene.victim(rng)
     process, network = node.process, scene.network
     if process is None:
         return
     links = [link for link in network.links(scene.ids) if node.node in (link.frm, link.to)]
     scene.cut(links, rng.choice(("hold", "drop")))
-    strayed = [program.host for program in scene.programs if rng.random() < 0.5]
+    reader = max(scene.programs, key=lambda program: program.reads)
+    strayed = [program.host for program in scene.programs if program is not reader]
     client_links = [link for host in strayed for link in (network.link(host, node.node), network.link(node.node, host))]
     scene.cut(client_links, "reset")
     process.loop.hold_timers(True)
