@@ -7,6 +7,7 @@ fails. A mutant that survives is a test that is missing.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from scripts.mutants.runner import (
 )
 
 ROOT = Path(__file__).parents[2]
+TERMINATED = 128 + signal.SIGTERM
 
 
 @click.command()
@@ -56,6 +58,7 @@ def main(
         for one in mutants:
             click.echo(f"{one.name:<46} {one.pitfall:<5} {one.rule}")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that nothing is left of the copies
     began_s = time.monotonic()
     if baseline:
         tests = sorted({path for one in mutants for path in one.tests}) if only else [*SUITES, *LAST_SUITES]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import pytest
 
 import paxoskv.client as client
 from paxoskv.net import protocol
-from tests.client.fake import BALLOT, FakeConnection, FakeNode, Request, hold, serve
-from tests.support import eventually
+from tests.client.fake import BALLOT, FakeConnection, FakeNode, Request, serve
 
 
 def refuse_twice(connection: FakeConnection, request: Request) -> None:
@@ -22,18 +21,15 @@ def serve_twice(connection: FakeConnection, request: Request) -> None:
     connection.send(request[1], protocol.OK, BALLOT, (0, 99, 99))
 
 
-async def test_a_refusal_that_comes_twice_is_one_refusal(node: FakeNode) -> None:
-    """Counted twice, it would leave room for a request more in flight than may be."""
-    async with client.connect(node.endpoint, max_in_flight=1) as kv:
+async def test_a_refusal_that_comes_twice_is_one_refusal(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted twice, it would end two pauses, after each of which the request is sent again."""
+    monkeypatch.setattr("paxoskv.client.channel.backoff_s", lambda retries, random: 0.0)
+    async with client.connect(node.endpoint) as kv:
         node.plan["put"].append(refuse_twice)
         await kv.put("k", "v")
-        node.always["put"] = hold
-        puts = [asyncio.create_task(kv.put(key, "v")) for key in ("a", "b", "c")]
-        await eventually(lambda: node.held)
-        assert len(node.held) == 1, "requests of one turn arrive together"
-        node.always.clear()
-        node.release()
-        await asyncio.gather(*puts)
+        assert len(node.received("put")) == 2, "what is sent in one turn arrives together"
+        await kv.put("k", "w")
+        assert len(node.received("put")) == 3
 
 
 async def test_an_answer_that_comes_twice_is_one_answer(node: FakeNode) -> None:
