@@ -30,13 +30,9 @@ def cause_of(contradiction: Sequence[Operation], accused: Operation, operations:
     accused: the operation of the contradiction at whose completion it showed. operations: all of its key.
     """
     case = _Case(contradiction, accused, tuple(operations))
-    for rule in (_failed_compare, _never_written, _double_compare, _overwritten, _appended, _going_back, _impossible):
-        cause = rule(case)
-        if cause is not None:
-            return cause
-    return Cause(
-        "contradiction", f"No order explains these operations together; it showed at {operation_text(accused)}."
-    )
+    causes = (rule(case) for rule in _RULES) if accused.f in (GET, CAS) else ()
+    showed = f"No order explains these operations together; it showed at {operation_text(accused)}."
+    return next((cause for cause in causes if cause is not None), Cause("contradiction", showed))
 
 
 class _Case:
@@ -166,3 +162,7 @@ def _impossible(case: _Case) -> Cause | None:
     if any(op.f != CAS or product(op) != case.seen for op in others):
         return None
     return Cause("impossible value", f"{case.text}, but what could have left it so cannot have happened before.")
+
+
+_RULES = (_failed_compare, _never_written, _double_compare, _overwritten, _appended, _going_back, _impossible)
+"""The plainest first; each says None if it does not apply."""

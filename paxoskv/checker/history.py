@@ -188,10 +188,11 @@ class HistoryWriter:
         slot: int | None,
         error: str | None,
     ) -> None:
-        begun = self._open.pop(process, None)
+        begun = self._open.get(process)
         if begun is None:
             raise BadOrder(f"process {process} completes an operation that it has not invoked", 0)
         self._record(Event(process, kind, begun.f, begun.key, value, time_ns, revision, slot, error))
+        del self._open[process]
 
     def _record(self, event: Event) -> None:
         if event.f not in FUNCTIONS:

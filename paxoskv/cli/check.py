@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -76,11 +78,12 @@ def check_command(history: str, html: Path | None, budget: int | None, as_json: 
                  3 undecided       2 HISTORY cannot be used
     """
     operations = _read(history)
-    start_s = time.perf_counter()
-    verdict = judge(operations, budget, _show_progress)
-    wall_s = time.perf_counter() - start_s
-    if html is not None:
-        _write(html, verdict_page(verdict, operations, "standard input" if history == "-" else history, wall_s))
+    with _writable(html) as page:
+        start_s = time.perf_counter()
+        verdict = judge(operations, budget, _show_progress)
+        wall_s = time.perf_counter() - start_s
+        if page is not None:
+            page.write(verdict_page(verdict, operations, "standard input" if history == "-" else history, wall_s))
     if as_json:
         print_document(verdict_document(verdict, wall_s))
     else:
@@ -99,9 +102,12 @@ def _read(history: str) -> list[Operation]:
         raise Failure(USAGE, "unreadable", f"cannot read {history}: {error.strerror}") from None
 
 
-def _write(path: Path, page: str) -> None:
+def _writable(path: Path | None) -> AbstractContextManager[TextIO | None]:
+    """Open the file of the page before the work begins: it would be done in vain if the file cannot be written."""
+    if path is None:
+        return nullcontext()
     try:
-        path.write_text(page, encoding="utf-8")
+        return path.open("w", encoding="utf-8")
     except OSError as error:
         raise Failure(USAGE, "unwritable", f"cannot write {path}: {error.strerror}") from None
 
