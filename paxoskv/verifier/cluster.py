@@ -76,7 +76,11 @@ class Cluster:
         """
         ports = Ports()
         addresses = {node: Addresses(ports.take(), ports.take()) for node in range(1, count + 1)}
-        network = await Network.open(addresses, ports, seed)
+        try:
+            network = await Network.open(addresses, ports, seed)
+        except BaseException:
+            ports.release()
+            raise
         pages = {node: Page(root / f"node{node}.page") if shim.trouble is None else None for node in addresses}
         members = {node: Member(root, node, addresses[node], pages[node]) for node in addresses}
         cluster = cls(members, network, ports, shim)

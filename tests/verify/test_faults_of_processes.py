@@ -60,6 +60,17 @@ async def test_pause_majority(live: Live) -> None:
     await live.is_sound()
 
 
+async def test_starve(live: Live) -> None:
+    """The process is seen stopped and running in turn, and neither for long."""
+    async with FAULTS["starve"].inject(live.stage, Random(12)) as hit:
+        pid = pids(live)[int(hit.removeprefix("node "))]
+        for _ in range(2):
+            await eventually(lambda: state_of(pid) == "T", within_s=30)
+            await eventually(lambda: state_of(pid) != "T", within_s=30)
+    await eventually(lambda: state_of(pid) != "T")
+    await live.is_sound()
+
+
 async def test_restart_loop(live: Live) -> None:
     async with FAULTS["restart-loop"].inject(live.stage, Random(5)) as hit:
         node = int(hit.removeprefix("node "))

@@ -16,6 +16,7 @@ from paxoskv.verifier.process import NodeProcess
 from paxoskv.verifier.stage import ANSWER_TIMEOUT_S, Stage
 
 RESTART_PAUSE_S = (0.05, 0.6)
+STARVE_CYCLE_S = 0.1
 SECOND_PROCESS_TIMEOUT_S = 60.0
 
 
@@ -69,6 +70,26 @@ async def _pause_majority(stage: Stage, random: Random) -> AsyncIterator[str]:
         stage.cluster.pause(node)
     yield f"nodes {nodes}"
     for node in nodes:
+        stage.cluster.resume(node)
+
+
+@fault("starve", "one node gets a tenth of its time, by SIGSTOP and SIGCONT in turn", "R24 S21 P42", Lane.NODES)
+async def _starve(stage: Stage, random: Random) -> AsyncIterator[str]:
+    node = stage.victim(random)
+
+    async def loop() -> None:
+        while True:
+            stage.cluster.pause(node)
+            await asyncio.sleep(0.9 * STARVE_CYCLE_S)
+            stage.cluster.resume(node)
+            await asyncio.sleep(0.1 * STARVE_CYCLE_S)
+
+    starving = asyncio.create_task(loop())
+    try:
+        yield f"node {node}"
+    finally:
+        starving.cancel()
+        await asyncio.wait([starving])
         stage.cluster.resume(node)
 
 

@@ -16,7 +16,8 @@ from paxoskv.verifier.ports import Ports
 CLIENTS = "c"
 """The name of all clients together as an end of links."""
 
-_ANSWER_TIMEOUT_S = 20.0
+_ANSWER_TIMEOUT_S = 120.0
+"""Of a stuck process; on a machine that is much too busy a healthy one takes some seconds."""
 
 Direction = tuple[int | str, int | str]
 """(whence, whither), of nodes or CLIENTS."""
@@ -56,7 +57,11 @@ class Network:
         )
         network = cls(process, chosen)
         plan = [[str(end[0]), str(end[1]), chosen[end], target] for end, target in ends]
-        await network._order({"links": plan, "seed": seed})
+        try:
+            await network._order({"links": plan, "seed": seed})
+        except BaseException:
+            await network.close()
+            raise
         return network
 
     def port(self, whence: int | str, whither: int | str) -> int:
@@ -84,7 +89,12 @@ class Network:
         """End the proxies. Guarded processes that still run are killed with them."""
         assert self._process.stdin is not None, "the proxies are started with a pipe"
         self._process.stdin.close()
-        await self._process.wait()
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
 
     async def _order(self, order: dict[str, Any]) -> dict[str, Any]:
         """Give an order and return the answer, which is awaited even if the caller is cancelled meanwhile.
