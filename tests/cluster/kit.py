@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,10 +78,12 @@ class NodeProcess:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def start(self, *flags: str) -> None:
-        """Start the process; it does not serve yet."""
+        """Start the process; it does not serve yet. The one before must not have ended of its own accord."""
         assert not self.is_running, f"node {self.number} runs already"
+        complaint = self.clean_up()
+        assert complaint is None, f"{complaint}: {self.tail()}"
         self._is_doomed = False
-        command = [*self.through, sys.executable, "-m", "paxoskv", "node", "--node", str(self.number)]
+        command = [*mortal(), *self.through, sys.executable, "-m", "paxoskv", "node", "--node", str(self.number)]
         command += [
             "--dir",
             str(self.directory),
@@ -312,6 +315,16 @@ class Cluster:
 
     def _named(self, numbers: Sequence[int]) -> list[NodeProcess]:
         return [self[number] for number in numbers] if numbers else list(self)
+
+
+@cache
+def mortal() -> tuple[str, ...]:
+    """Return the command that lets a node die with its test, also with one that is killed; empty if there is none."""
+    command = ("setpriv", "--pdeathsig", "KILL")
+    if shutil.which(command[0]) is None:
+        return ()
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if done.returncode == 0 else ()
 
 
 def environment() -> dict[str, str]:

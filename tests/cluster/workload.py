@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -99,33 +101,45 @@ class Workload:
 
         await eventually(reached, within_s, f"{changes} more acknowledged changes")
 
+    async def _run(self, step: Callable[[paxoskv.Client], Awaitable[None]]) -> None:
+        """Repeat `step` with a client until the end; connecting takes several tries while nobody answers."""
+        while not self._stop.is_set():
+            with suppress(Unavailable):
+                async with self._cluster.connect(CALL_TIMEOUT_S) as kv:
+                    while not self._stop.is_set():
+                        await step(kv)
+
     async def _write(self, number: int) -> None:
-        account, count = self.account, 0
-        async with self._cluster.connect(CALL_TIMEOUT_S) as kv:
-            while not self._stop.is_set():
-                count += 1
-                key, value = WRITES + b"%d/%06d" % (number, count), b"%d-%d" % (number, count) + self._padding
-                before = account.revision
-                try:
-                    result = await kv.put(key, value)
-                except OutcomeUnknown:
-                    account.unknown[key] = value
-                except (Unavailable, Overloaded):
-                    account.refused[key] = value
-                else:
-                    account.acked[key] = (value, result.revision)
-                    account.learn(f"put {key!r}", before, result.revision, changed=True)
+        account, counts = self.account, count(1)
+
+        async def put(kv: paxoskv.Client) -> None:
+            suffix = next(counts)
+            key, value = WRITES + b"%d/%06d" % (number, suffix), b"%d-%d" % (number, suffix) + self._padding
+            before = account.revision
+            try:
+                result = await kv.put(key, value)
+            except OutcomeUnknown:
+                account.unknown[key] = value
+            except (Unavailable, Overloaded):
+                account.refused[key] = value
+            else:
+                account.acked[key] = (value, result.revision)
+                account.learn(f"put {key!r}", before, result.revision, changed=True)
+
+        await self._run(put)
 
     async def _add(self, counter: bytes) -> None:
         """Increment with a read and a compare-and-set on the revision read."""
-        async with self._cluster.connect(CALL_TIMEOUT_S) as kv:
-            while not self._stop.is_set():
-                try:
-                    await self._add_once(kv, counter)
-                except OutcomeUnknown:
-                    self.account.doubtful[counter] += 1
-                except (Unavailable, Overloaded):
-                    continue
+
+        async def add(kv: paxoskv.Client) -> None:
+            try:
+                await self._add_once(kv, counter)
+            except OutcomeUnknown:
+                self.account.doubtful[counter] += 1
+            except (Unavailable, Overloaded):
+                return
+
+        await self._run(add)
 
     async def _add_once(self, kv: paxoskv.Client, counter: bytes) -> None:
         account, before = self.account, self.account.revision
@@ -169,8 +183,8 @@ def _check_writes(found: dict[bytes, paxoskv.Entry], account: Account) -> None:
 def _check_counters(found: dict[bytes, paxoskv.Entry], account: Account) -> None:
     for counter in {*account.added, *account.doubtful, *found}:
         entry = found.get(counter)
-        count = int(entry.value) if entry else 0
+        value = int(entry.value) if entry else 0
         least = account.added[counter]
         most = least + account.doubtful[counter]
-        assert least <= count <= most, f"{counter!r} is {count}, acknowledged {least}, with doubtful ones {most}"
-        assert entry is None or entry.version == count, f"{counter!r} was written {entry.version} times for {count}"
+        assert least <= value <= most, f"{counter!r} is {value}, acknowledged {least}, with doubtful ones {most}"
+        assert entry is None or entry.version == value, f"{counter!r} was written {entry.version} times for {value}"
