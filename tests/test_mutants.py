@@ -106,8 +106,10 @@ def mutant(name: str, new: str, *tests: str) -> Mutant:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A package whose function has a test, which does not see everything."""
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package whose function has a test, which does not see everything. Its tests need no plugins, and start fast."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(workplace, "SETTINGS", ["-q", "-x", "--tb=line", "-p", "no:cacheprovider"])
     root = tmp_path / "repository"
     (root / "paxoskv").mkdir(parents=True)
     (root / "tests" / "paxos").mkdir(parents=True)
@@ -126,22 +128,40 @@ def repository(tmp_path: Path) -> Path:
 LIMITS = Limits(timeout_s=60.0, seeds=0, seeds_s=1.0)
 
 
-def test_mutants_are_killed_survive_or_are_invalid(repository: Path) -> None:
-    wrong_sum = mutant("wrong", "a - b")
-    seen_by_others = mutant("seen-by-others", "5")
-    unseen = mutant("unseen", "b + a")
-    unfit = replace(unseen, name="unfit", edits=(Edit("adder.py", "add", "a * b", "1"),))
-    broken = mutant("broken", "a +")
-    uncollectable = replace(unseen, name="raises", edits=(Edit("adder.py", "add", "def add", "1 / 0\n\n\ndef add"),))
+def test_every_mutant_gets_its_verdict_in_a_copy(repository: Path) -> None:
     told: list[Verdict] = []
-    verdicts = judge_all(
-        repository, [wrong_sum, seen_by_others, unseen, unfit, broken, uncollectable], LIMITS, 2, told.append
-    )
-    assert [verdict.status for verdict in verdicts] == [KILLED, KILLED, SURVIVED, INVALID, INVALID, INVALID]
-    assert verdicts[0].test == "tests/test_add.py::test_add"
-    assert verdicts[1].test == "tests/paxos/test_wide.py::test_wide", "what its own tests did not see others did"
-    assert sorted(verdict.mutant.name for verdict in told) == sorted(verdict.mutant.name for verdict in verdicts)
+    mutants = [mutant("wrong", "a - b"), mutant("wrong-as-well", "a * b")]
+    verdicts = judge_all(repository, mutants, LIMITS, 2, told.append)
+    assert [verdict.mutant for verdict in verdicts] == mutants
+    assert {(verdict.status, verdict.test) for verdict in verdicts} == {(KILLED, "tests/test_add.py::test_add")}
+    assert sorted(verdict.mutant.name for verdict in told) == ["wrong", "wrong-as-well"]
     assert (repository / "paxoskv" / "adder.py").read_text() == "def add(a, b):\n    return a + b\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "status", "test"),
+    [("5", KILLED, "tests/paxos/test_wide.py::test_wide"), ("b + a", SURVIVED, "")],
+)
+def test_what_its_own_tests_do_not_see_others_may(
+    repository: Path, tmp_path: Path, new: str, status: str, test: str
+) -> None:
+    verdict = judge(Workplace(repository, tmp_path / "place"), mutant("one", new), LIMITS)
+    assert (verdict.status, verdict.test) == (status, test)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit("adder.py", "add", "a * b", "1"),
+        Edit("adder.py", "add", "a + b", "a +"),
+        Edit("adder.py", "add", "def add", "1 / 0\n\n\ndef add"),
+    ],
+    ids=["does not fit", "does not compile", "cannot be imported"],
+)
+def test_a_mutant_that_does_not_run_is_invalid_not_dead(repository: Path, tmp_path: Path, edit: Edit) -> None:
+    verdict = judge(Workplace(repository, tmp_path / "place"), replace(mutant("one", ""), edits=(edit,)), LIMITS)
+    assert verdict.status == INVALID
+    assert verdict.message
 
 
 def test_a_test_that_hangs_has_seen_something_tests_that_are_slow_have_not(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from scripts.mutants.mutant import Mutant
 
 COPIED = ("paxoskv", "tests", "scripts", "pyproject.toml")
+SETTINGS = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 HANGS_S = 60.0
 """A single test that takes so long hangs; the slowest takes a few seconds."""
 FOUND_NOTHING = 5
@@ -92,8 +93,7 @@ class Workplace:
         present = [path for path in tests if (self.root / path).exists()]
         if not present:
             return None
-        settings = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-seed=0", *options]
-        settings += ["-o", f"faulthandler_timeout={HANGS_S:g}"]
+        settings = [*SETTINGS, "-o", f"faulthandler_timeout={HANGS_S:g}", *options]
         code, output = self.run(["-c", _PYTEST, *settings, *present], timeout_s)
         if code is None:
             return Finding(TIMEOUT, f"the tests did not end within {timeout_s:g} s")
