@@ -29,6 +29,8 @@ from scripts.mutants.runner import (
 
 ROOT = Path(__file__).parents[2]
 TERMINATED = 128 + signal.SIGTERM
+BASELINE_PATIENCE = 4
+"""Timeouts that the run without a mutant may take: it alone runs everything from beginning to end."""
 
 
 @click.command()
@@ -63,7 +65,7 @@ def main(
     if baseline:
         tests = sorted({path for one in mutants for path in one.tests}) if only else [*SUITES, *LAST_SUITES]
         try:
-            check_baseline(ROOT, tests, timeout, jobs)
+            check_baseline(ROOT, tests, BASELINE_PATIENCE * timeout, jobs)
         except Unsound as error:
             raise click.UsageError(str(error)) from error
     click.echo(header(), err=output == "json")
