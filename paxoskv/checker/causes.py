@@ -142,7 +142,7 @@ def _appended(case: _Case) -> Cause | None:
     for op in case.earlier():
         if op.f == APPEND and pieces.counts(product(op) or b"").most == 0:
             return Cause("lost append", f"{case.text}, without what had been appended before: {operation_text(op)}.")
-    if len(case.contradiction) == 1:
+    if not any(op.f == APPEND for op in case.contradiction):
         return None
     return Cause("reordered appends", f"{case.text}: the appends cannot have happened in this order.")
 

@@ -25,6 +25,11 @@ def value_text(value: State) -> str:
     return repr(text if len(text) <= VALUE_SHOWN_MAX else f"{text[:VALUE_SHOWN_MAX]}...")
 
 
+def count_text(number: int, noun: str) -> str:
+    """Return `1 key`, `4,000 keys`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def held_text(value: State) -> str:
     """Return the end of the sentence "the key ...": `held '1'`, `was absent`."""
     return "was absent" if value is None else f"held {value_text(value)}"

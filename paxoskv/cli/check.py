@@ -17,6 +17,7 @@ from paxoskv.checker.words import (
     answers_text,
     call_text,
     completion_text,
+    count_text,
     elapsed_text,
     number_text,
     outcome_text,
@@ -120,7 +121,7 @@ def _show_progress(done: int, keys: int) -> None:
 
 
 def _text(verdict: Verdict, wall_s: float) -> str:
-    counted = f"{verdict.operations:,} operations on {len(verdict.keys):,} keys"
+    counted = f"{count_text(verdict.operations, 'operation')} on {count_text(len(verdict.keys), 'key')}"
     lines = [
         f"{WORDS[verdict.linearizable]}: {counted}, {verdict.unknown:,} of unknown outcome, judged in {wall_s:.2f} s",
         f"revisions: {verdict.revisions.status}, {verdict.revisions.checked:,} replies carry one",

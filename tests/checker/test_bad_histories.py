@@ -165,6 +165,16 @@ BAD = {
         "reordered appends",
         ("append a", "append b", "get ba"),
     ),
+    "an append beside does not make it an error of appends": Bad(
+        """
+        [put 1 ?
+             [put 2  ]    [get 2]             [append x]
+                            [get 1]
+                                      [get 2]
+        """,
+        "reads go back",
+        ("put 2", "get 1", "get 2"),
+    ),
     "append that failed": Bad(
         """
         [append a]  [append b!

@@ -68,7 +68,7 @@ Write = Callable[[str | list[Call]], Path]
 def test_a_linearizable_history_is_exit_code_0(check: Check, history: Write) -> None:
     outcome = check(history(GOOD))
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("linearizable: 2 operations on 1 keys, 0 of unknown outcome, judged in ")
+    assert outcome.out.startswith("linearizable: 2 operations on 1 key, 0 of unknown outcome, judged in ")
     assert "revisions: absent" in outcome.out
 
 
