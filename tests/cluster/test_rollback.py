@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.kit import Cluster, NodeProcess
 from tests.cluster.workload import Workload, check
-from tests.support import PortLease
+from tests.support import PortLease, eventually
 
 QUARANTINED = 5
 CHANGES = 50
@@ -28,8 +28,9 @@ async def test_a_restored_directory_is_recognised_and_stays_out(
             assert await victim.stop() == 0
             shutil.copytree(victim.directory, copy)
             victim.start()
-            await victim.serves()
+            await takes_part(victim)
             await load.progress(CHANGES)
+        await cluster.agreement()
         if restarted:
             for node in cluster:
                 assert await node.stop() == 0
@@ -63,7 +64,7 @@ async def test_the_original_directory_is_taken_back(tmp_path: Path, ports: PortL
             assert await victim.stop() == 0
             shutil.copytree(victim.directory, copy)
             victim.start()
-            await victim.serves()
+            await takes_part(victim)
             await load.progress(CHANGES)
             assert await victim.stop() == 0
             shutil.copytree(victim.directory, original)
@@ -75,6 +76,17 @@ async def test_the_original_directory_is_taken_back(tmp_path: Path, ports: PortL
             await victim.serves()
             await load.progress(CHANGES)
         await check(cluster, load.account)
+
+
+async def takes_part(node: NodeProcess) -> None:
+    """Wait until a node has written more than the copy holds, and for long enough that its peers have heard of it."""
+    await node.serves()
+    before = int((await node.status())["applied_slot"])
+
+    async def has_written() -> bool:
+        return int((await node.status())["applied_slot"]) > before + CHANGES
+
+    await eventually(has_written, within_s=60.0, what=f"node {node.number} takes part")
 
 
 def restore(node: NodeProcess, copy: Path) -> None:
