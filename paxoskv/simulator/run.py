@@ -244,7 +244,8 @@ class Run:
 
 
 def _config(plan: Plan, node: int) -> NodeConfig:
-    members = {number: f"127.0.0.1:{PEER_PORT + number}" for number in range(1, plan.nodes + 1)}
+    order = Random(f"{plan.seed}/members/{node}").sample(range(1, plan.nodes + 1), plan.nodes)
+    members = {number: f"127.0.0.1:{PEER_PORT + number}" for number in order}  # which order means nothing (P34)
     config = NodeConfig(node=node, directory=Path("/simulated"), cluster=members, **plan.settings)
     for name, value in plan.forced.items():
         object.__setattr__(config, name, value)  # beyond what a configuration may say: bounds must hold at any size
