@@ -26,6 +26,7 @@ async def test_the_last_node_refuses_and_serves_again_when_another_returns(tmp_p
     async with Cluster(tmp_path, ports) as cluster:
         async with cluster.connect() as kv:
             await kv.put("k", "v")
+        await cluster.agreement()
         last, *dead = cluster
         cluster.kill(*(node.number for node in dead))
         await _knows_no_leader(last)
