@@ -75,6 +75,7 @@ class Transport:
         """In a turn of the listener: the connection is there."""
         self._protocol = factory()
         self._protocol.connection_made(self)
+        self._read()
 
     def welcome(self, factory: Callable[[], Any], future: asyncio.Future[Transport]) -> None:
         """In a turn of the dialler: the connection is there, if anybody still wants it."""
@@ -290,8 +291,8 @@ class Transport:
         self._read()
 
     def _read(self) -> None:
-        """Hand over what has arrived, as long as somebody reads."""
-        while self._reads and self._unread:
+        """Hand over what has arrived, as long as somebody reads; before anybody has the connection, it waits."""
+        while self._protocol is not None and self._reads and self._unread:
             self._hand_over(self._unread.pop(0))
 
     def _hand_over(self, data: bytes) -> None:
