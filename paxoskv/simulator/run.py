@@ -244,8 +244,7 @@ class Run:
 
 
 def _config(plan: Plan, node: int) -> NodeConfig:
-    order = Random(f"{plan.seed}/members/{node}").sample(range(1, plan.nodes + 1), plan.nodes)
-    members = {number: f"127.0.0.1:{PEER_PORT + number}" for number in order}  # which order means nothing (P34)
+    members = {number: f"127.0.0.1:{PEER_PORT + number}" for number in range(1, plan.nodes + 1)}
     config = NodeConfig(node=node, directory=Path("/simulated"), cluster=members, **plan.settings)
     for name, value in plan.forced.items():
         object.__setattr__(config, name, value)  # beyond what a configuration may say: bounds must hold at any size

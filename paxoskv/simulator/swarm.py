@@ -27,7 +27,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
     """
     rng = Random(f"{seed}/plan")
     nodes = nodes or rng.choice((3, 3, 3, 5))
-    safety_s = rng.choice((3.0, 6.0, 9.0))
+    safety_s = rng.choice((4.0, 8.0, 12.0))
     tiny = rng.random() < 0.7
     programs = rng.choice((1, 2, 3, 3, 4))
     settings = _settings(rng, nodes, tiny)
@@ -99,7 +99,7 @@ def _habits(rng: Random, seconds: float) -> dict[str, Any]:
 def _events(rng: Random, safety_s: float, kinds: Sequence[str]) -> tuple[FaultEvent, ...]:
     """Choose kinds, then times for each of them."""
     share = max(rng.choice((0.08, 0.2, 0.5)), min(1.0, _KINDS_WANTED / max(1, len(kinds))))
-    eager = rng.choice((0.7, 1.4, 3.0)) * (1 if share < 0.4 else 0.5)
+    eager = rng.choice((0.5, 1.0, 2.5)) * (1 if share < 0.4 else 0.5)
     events = []
     for kind in kinds:
         if rng.random() < share:

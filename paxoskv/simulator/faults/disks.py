@@ -41,9 +41,9 @@ def write_error(scene: Scene, rng: Random) -> None:
     scene.disk(rng).failing = rng.choice(("EIO", "false"))
 
 
-@fault("rot", "S12", "a bit flips in a stored record, or half of it is gone", per_minute=12)
+@fault("rot", "S12", "a bit flips in a stored record", per_minute=12)
 def rot(scene: Scene, rng: Random) -> None:
-    """Of a vote, open or chosen, of the promise or of something else. It is damage, never absence (P5, S11)."""
+    """Of a vote, open or chosen, of the promise or of something else. It is damage, never absence (P5)."""
     node = scene.victim(rng)
     if not scene.may_ruin(node, rng):
         return
@@ -79,8 +79,6 @@ def _flipped(content: int | bytes, rng: Random) -> int | bytes:
         return content ^ 1 << rng.randrange(40)
     if not content:
         return b"\x00"
-    if rng.random() < 0.2:
-        return content[: len(content) // 2]
     damaged = bytearray(content)
     damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
     return bytes(damaged)
