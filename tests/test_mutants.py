@@ -20,9 +20,7 @@ from scripts.mutants.runner import (
     KILLED,
     SURVIVED,
     Limits,
-    Unsound,
     Verdict,
-    check_baseline,
     judge,
     judge_all,
 )
@@ -190,11 +188,11 @@ def test_tests_that_are_not_there_judge_nothing(repository: Path, tmp_path: Path
     assert Workplace(repository, tmp_path / "place").first_failure(["tests/gone"], 60.0) is None
 
 
-def test_tests_that_fail_without_a_mutant_prove_nothing(repository: Path) -> None:
-    check_baseline(repository, ["tests"], 60.0, jobs=1)
-    (repository / "tests" / "test_bad.py").write_text("def test_bad():\n    assert False, 'flaky'\n")
-    with pytest.raises(Unsound, match="test_bad"):
-        check_baseline(repository, ["tests"], 60.0, jobs=1)
+def test_a_test_that_fails_without_the_mutant_has_seen_nothing(repository: Path, tmp_path: Path) -> None:
+    (repository / "tests" / "test_add.py").write_text("def test_bad():\n    assert False, 'always'\n")
+    verdict = judge(Workplace(repository, tmp_path / "place"), mutant("one", "a - b"), LIMITS)
+    assert verdict.status == INVALID
+    assert verdict.message == "without the mutant tests/test_add.py::test_bad fails as well: AssertionError: always"
 
 
 SIMULATOR = """
@@ -235,6 +233,14 @@ def test_seeds_are_counted_until_one_sees_the_mutant(simulated: Path, tmp_path: 
         assert place.seeds_to_kill(6, 60.0) == seeds
 
 
+def test_a_seed_that_fails_without_the_mutant_has_seen_nothing(simulated: Path, tmp_path: Path) -> None:
+    (simulated / "paxoskv" / "simulator.py").write_text("def run_seed(seed):\n    raise KeyError(seed)\n")
+    place = Workplace(simulated, tmp_path / "place")
+    verdict = judge(place, mutant("one", "b + a"), replace(LIMITS, seeds=6, seeds_s=60.0))
+    assert verdict.status == INVALID
+    assert "without the mutant seed 1 fails as well" in verdict.message
+
+
 def test_a_seed_kills_what_no_test_sees(simulated: Path, tmp_path: Path) -> None:
     place, limits = Workplace(simulated, tmp_path / "place"), replace(LIMITS, seeds=6, seeds_s=60.0)
     verdict = judge(place, mutant("one", "float(a + b)"), limits)
@@ -267,7 +273,7 @@ def test_the_report_names_the_survivors_and_the_median_of_the_seeds() -> None:
 
 def test_the_command_judges_and_prints_one_document() -> None:
     """One mutant of our own code, killed by the first test it names."""
-    options = ["--only", "delete-without-a-revision", "--no-baseline", "--jobs", "1", "-o", "json"]
+    options = ["--only", "delete-without-a-revision", "--jobs", "1", "-o", "json"]
     process = subprocess.run(
         [sys.executable, "-m", "scripts.mutants", *options], cwd=ROOT, capture_output=True, text=True, timeout=200
     )

@@ -38,7 +38,7 @@ def run(kind: str, every: int, as_json: bool) -> int:
         click.echo(text)
         for line in document["violations"][:VIOLATIONS_SHOWN]:
             click.echo(f"  {line}")
-    return NOT_MET if document["violations"] else DONE
+    return DONE if document["passed"] else NOT_MET
 
 
 def _syncs(root: Path, every: int) -> tuple[dict[str, Any], str]:
@@ -51,14 +51,17 @@ def _syncs(root: Path, every: int) -> tuple[dict[str, Any], str]:
         "every": every,
         "syncs": tally.syncs,
         "points": tally.points,
+        "unreached": tally.unreached,
         "restarts": tally.restarts,
         "acknowledged": tally.acknowledged,
         "violations": tally.violations,
-        "passed": not tally.violations,
+        "passed": bool(tally.points) and not tally.violations,
     }
+    unreached = f" ({tally.unreached} more were not reached)" if tally.unreached else ""
+    ways = tally.restarts // max(1, tally.points)
     text = (
-        f"a node was killed at {tally.points} of the {tally.syncs} syncs of its life, and restarted after each in "
-        f"{tally.restarts // max(1, tally.points)} ways:\nwith what was not synced kept, lost, or torn. "
+        f"a node was killed at {tally.points} of the {tally.syncs} syncs of its life{unreached},\n"
+        f"and restarted after each in {ways} ways: with what was not synced kept, lost, or torn.\n"
         f"{tally.acknowledged:,} acknowledged writes were looked for in {tally.restarts} restarts: "
         f"{len(tally.violations)} violations"
     )
@@ -82,7 +85,7 @@ def _bytes(root: Path, every: int) -> tuple[dict[str, Any], str]:
         "real_starts": tally.real_starts,
         "real": tally.real,
         "violations": tally.violations,
-        "passed": not tally.violations,
+        "passed": bool(tally.flips) and not tally.violations,
     }
     return document, _bytes_text(tally, outcomes)
 

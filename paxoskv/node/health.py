@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +11,12 @@ from paxoskv.node.scrubber import Scrubber
 from paxoskv.paxos.replica import Replica
 from paxoskv.storage.writer import JournalWriter
 
+WATCH_S = 1.0
+
 SLOTS_SHOWN = 64
 """Damaged slots named in the log and in the status."""
+
+log = logging.getLogger(__name__)
 
 
 class Health:
@@ -24,6 +30,18 @@ class Health:
     def error(self) -> str | None:
         """Return what is wrong, None if nothing is."""
         return self._writer.stalled or self._damage()
+
+    async def watch(self) -> None:
+        """Log when something goes wrong, and when it is right again, until cancelled."""
+        told: str | None = None
+        while True:
+            error = self.error()
+            if error is not None and told is None:
+                log.error("not healthy", extra={"reason": error})
+            elif error is None and told is not None:
+                log.info("healthy again", extra={"repaired_rows": self._replica.log.mended})
+            told = error
+            await asyncio.sleep(WATCH_S)
 
     def gauges(self) -> dict[str, Callable[[], Any]]:
         """Return the fields of a status that speak of it.
@@ -48,8 +66,8 @@ class Health:
         if log.is_repairing:
             return (
                 f"repairing: the chosen value in slot {log.commit_slot + 1} is lost here or is being read back, "
-                f"{len(damaged)} records are damaged; waiting for a peer that knows it"
+                f"damaged records: {len(damaged)}; waiting for a peer that knows it"
             )
         if damaged:
-            return f"{len(damaged)} records of the journal are damaged, from slot {damaged[0]} on; repairing them"
+            return f"damaged records: {len(damaged)}, from slot {damaged[0]} on; they are being written anew"
         return None

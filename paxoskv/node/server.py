@@ -121,6 +121,7 @@ class Node:
             journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)), engine.on_disk_full
         )
         self._scrubber = Scrubber(journal, engine.on_damaged, config.scrub_s, clock)
+        self._health = Health(replica, self._writer, self._scrubber)
         self.watchdog = Watchdog()
         call_soon = asyncio.get_running_loop().call_soon
         self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
@@ -149,6 +150,7 @@ class Node:
         self._supervisor.spawn(self._tick(), "ticker")
         self._supervisor.spawn(self._redial.run(), "redial")
         self._supervisor.spawn(self._memory.run(), "memory of peers")
+        self._supervisor.spawn(self._health.watch(), "health")
         if self._config.scrub_s:
             self._supervisor.spawn(self._scrubber.run(), "scrubber")
         log.info("serving", extra={"clients": self._config.listen_client, "peers": self._config.listen_peer})
@@ -203,7 +205,7 @@ class Node:
 
     def _status(self, journal: Journal) -> Status:
         gauges = {
-            **Health(self._replica, self._writer, self._scrubber).gauges(),
+            **self._health.gauges(),
             "keys": lambda: self._engine.machine.keys,
             "sessions": lambda: self._engine.machine.sessions,
             "clients": lambda: len(self._clients),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from enum import Enum
 from random import Random
 
 from paxoskv.paxos.acceptor import Acceptor
@@ -36,27 +34,10 @@ from paxoskv.paxos.messages import (
     Rejected,
 )
 from paxoskv.paxos.plausibility import Plausibility
-from paxoskv.paxos.quorum import Quorums
 from paxoskv.paxos.reads import FollowerReads, LeaderReads
-from paxoskv.paxos.timing import Timing
+from paxoskv.paxos.settings import Role, Settings
 
-
-class Role(Enum):
-    """What a node does besides accepting and learning."""
-
-    FOLLOWER = "follower"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is fixed for the life of a replica. window: slots in flight at most."""
-
-    node: NodeId
-    quorums: Quorums
-    timing: Timing
-    window: int = 16
+__all__ = ["Replica", "Role", "Settings"]
 
 
 class Replica:

@@ -179,10 +179,10 @@ async def _start(cluster: Cluster) -> None:
             raise CannotRun(f"node {node} does not start: {process.last_words() if process else 'no process'}")
 
 
-async def agree(cluster: Cluster) -> dict[int, tuple[int, str]] | None:
+async def agree(cluster: Cluster, within_s: float = AGREE_TIMEOUT_S) -> dict[int, tuple[int, str]] | None:
     """Wait until all nodes are healthy and stand at the same slot; return node -> (slot, digest), None if too late."""
     loop = asyncio.get_running_loop()
-    deadline_s = loop.time() + AGREE_TIMEOUT_S
+    deadline_s = loop.time() + within_s
     while loop.time() < deadline_s:
         told = {node: status for node, status in (await cluster.statuses()).items() if status and status["healthy"]}
         slots = {status[pointer] for status in told.values() for pointer in ("applied_slot", "commit_slot")}

@@ -18,10 +18,12 @@ CHANGES = ("put", "cas")
 class Verdict:
     """What a run has shown.
 
+    faults: how many were injected; a run without any has shown nothing.
     history: the checker's judgement. lost_writes, phantoms, wrong_counters: one line in words for each.
     agreed: whether all nodes came to the same slot. digests_equal: whether nodes at one slot always held the same.
     """
 
+    faults: int
     history: HistoryVerdict
     lost_writes: tuple[str, ...]
     phantoms: tuple[str, ...]
@@ -39,7 +41,8 @@ class Verdict:
     def passed(self) -> bool:
         """Whether nothing at all is wrong."""
         return (
-            self.linearizable is True
+            self.faults > 0
+            and self.linearizable is True
             and self.agreed
             and self.digests_equal
             and not (self.lost_writes or self.phantoms or self.wrong_counters or self.surprises)
@@ -58,6 +61,8 @@ class Verdict:
             found.append("nodes at the same slot do not hold the same")
         if not self.agreed:
             found.append("the nodes did not come to the same slot after everything was healed")
+        if not self.faults:
+            found.append("no fault was injected, so nothing was shown: give it more time, or other faults")
         return found + [f"surprise: {line}" for line in self.surprises]
 
 
@@ -68,6 +73,7 @@ def judge_run(evidence: Evidence) -> Verdict:
         by_key.setdefault(operation.key, []).append(operation)
     states = evidence.states
     return Verdict(
+        faults=len(evidence.injections),
         history=judge(evidence.operations),
         lost_writes=tuple(_lost(by_key, evidence.finals)),
         phantoms=tuple(_phantoms(by_key)),

@@ -27,7 +27,8 @@ class Verdict:
 
     status: KILLED by a test or by a seed; SURVIVED everything; INVALID if it could not be judged: the code has moved,
             does not run, or the tests did not come to an end. A test that hangs, by contrast, has seen something.
-    test, message: the first test that failed. seeds: None if the simulated world was not asked.
+    test, message: the first test that failed, or why there is no verdict.
+    seeds: None if the simulated world was not asked.
     """
 
     mutant: Mutant
@@ -45,23 +46,6 @@ class Limits:
     timeout_s: float
     seeds: int
     seeds_s: float
-
-
-class Unsound(RuntimeError):
-    """The tests fail without any mutant: no verdict would mean anything."""
-
-
-def check_baseline(repository: Path, tests: Sequence[str], timeout_s: float, jobs: int) -> None:
-    """Run `tests` on an unchanged copy, with everything that only a copy can break. Raises: Unsound."""
-    with TemporaryDirectory(prefix="paxoskv-mutants-") as directory:
-        place = Workplace(repository, Path(directory) / "unchanged")
-        try:
-            options = ["-n", str(jobs)] if jobs > 1 else []
-            finding = place.first_failure(tests, timeout_s, *options)
-        except BrokenRun as error:
-            raise Unsound(f"the tests cannot run on an unchanged copy: {error}") from error
-    if finding is not None:
-        raise Unsound(f"without any mutant {finding.test} fails: {finding.message}")
 
 
 def judge_all(
@@ -93,23 +77,46 @@ def judge_all(
 
 
 def judge(place: Workplace, mutant: Mutant, limits: Limits) -> Verdict:
-    """Let one mutant meet its tests, the simulated world and, if it still lives, all other tests."""
+    """Let one mutant meet its tests, the simulated world and, if it still lives, all other tests.
+
+    What killed it has to pass without it: a test that fails anyhow has seen nothing.
+    """
     began_s = time.monotonic()
-    finding: Finding | None = None
     seeds: Seeds | None = None
+    status, test, message = INVALID, "", ""
     try:
         with place.inhabited_by(mutant):
             finding = place.first_failure(mutant.tests, limits.timeout_s)
             if mutant.simulated and limits.seeds:
                 seeds = place.seeds_to_kill(limits.seeds, limits.seeds_s)
-            if finding is None and (seeds is None or seeds.failed is None):
+            seed = seeds.failed if seeds is not None else None
+            if finding is None and seed is None:
                 finding = place.first_failure((*SUITES, *LAST_SUITES), limits.timeout_s)
+        if finding is not None:
+            test, message = finding.test, finding.message
+            status = KILLED if _passes(place, finding, limits) else INVALID
+        elif seed is not None:
+            status = KILLED if _survives_to(place, seed, limits) else INVALID
+        else:
+            status = SURVIVED
     except (DoesNotApply, SyntaxError, BrokenRun) as error:
-        return Verdict(mutant, INVALID, "", str(error), seeds, time.monotonic() - began_s)
-    wall_s = time.monotonic() - began_s
-    if finding is not None and finding.test == TIMEOUT:
-        return Verdict(mutant, INVALID, "", finding.message, seeds, wall_s)
-    if finding is not None:
-        return Verdict(mutant, KILLED, finding.test, finding.message, seeds, wall_s)
-    status = KILLED if seeds is not None and seeds.failed is not None else SURVIVED
-    return Verdict(mutant, status, "", "", seeds, wall_s)
+        message = str(error)
+    return Verdict(mutant, status, test, message, seeds, time.monotonic() - began_s)
+
+
+def _passes(place: Workplace, finding: Finding, limits: Limits) -> bool:
+    """Whether the test passes in the place as it is, with all of its parameters."""
+    if finding.test == TIMEOUT:
+        return False
+    again = place.first_failure([finding.test.partition("[")[0]], limits.timeout_s)
+    if again is not None:
+        raise BrokenRun(f"without the mutant {again.test} fails as well: {again.message}")
+    return True
+
+
+def _survives_to(place: Workplace, seed: int, limits: Limits) -> bool:
+    """Whether nothing is wrong up to `seed` in the place as it is."""
+    again = place.seeds_to_kill(seed, limits.seeds_s)
+    if again is not None and again.failed is not None:
+        raise BrokenRun(f"without the mutant seed {again.failed} fails as well: {again.message}")
+    return True

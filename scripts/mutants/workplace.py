@@ -85,15 +85,15 @@ class Workplace:
                 _replace(path, text)
             shutil.rmtree(self.root / ".hypothesis", ignore_errors=True)
 
-    def first_failure(self, tests: Sequence[str], timeout_s: float, *options: str) -> Finding | None:
-        """Run tests until one fails; return it, None if none does. Paths that do not exist are left out.
+    def first_failure(self, tests: Sequence[str], timeout_s: float) -> Finding | None:
+        """Run tests until one fails; return it, None if none does. Files that do not exist are left out.
 
         Raises: BrokenRun.
         """
-        present = [path for path in tests if (self.root / path).exists()]
+        present = [path for path in tests if (self.root / path.partition("::")[0]).exists()]
         if not present:
             return None
-        settings = [*SETTINGS, "-o", f"faulthandler_timeout={HANGS_S:g}", *options]
+        settings = [*SETTINGS, "-o", f"faulthandler_timeout={HANGS_S:g}"]
         code, output = self.run(["-c", _PYTEST, *settings, *present], timeout_s)
         if code is None:
             return Finding(TIMEOUT, f"the tests did not end within {timeout_s:g} s")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +14,7 @@ from paxoskv.cli.app import run as run_command
 from paxoskv.verifier.exhaustive import flips, syncs
 from paxoskv.verifier.exhaustive.crash import Loss
 from paxoskv.verifier.exhaustive.syncs import Ledger, SyncRun, Tally
+from paxoskv.verifier.run import CannotRun
 from paxoskv.verifier.shim.library import prepare
 
 pytestmark = pytest.mark.cluster
@@ -56,10 +59,34 @@ async def test_a_journal_that_does_not_sync_its_commits_is_found_out(
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(HASTY)
     monkeypatch.setenv("PYTHONPATH", str(site))
-    monkeypatch.setattr("paxoskv.verifier.run.AGREE_TIMEOUT_S", 5.0)
+    monkeypatch.setattr(syncs, "AGREE_TIMEOUT_S", 5.0)
     monkeypatch.setattr(syncs, "Loss", [Loss.LOST])
     tally = await run_at(tmp_path, lambda count: [count - 2])
     assert any("was acknowledged and is gone" in what for what in tally.violations), tally
+
+
+async def test_a_script_that_cannot_be_followed_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was tried, nothing has passed."""
+    monkeypatch.setattr(syncs, "WRITE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("paxoskv.verifier.process.sys", SimpleNamespace(executable=shutil.which("false")))
+    with pytest.raises(CannotRun, match="came to no end"):
+        await run_at(tmp_path, lambda count: [1])
+
+
+async def test_a_sync_that_does_not_come_is_not_counted_as_passed(tmp_path: Path) -> None:
+    tally = await run_at(tmp_path, lambda count: [count + 1000])
+    assert (tally.points, tally.unreached, tally.restarts) == (0, 1, 0)
+
+
+def test_a_run_without_a_single_kill_does_not_pass(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pretend(self: SyncRun) -> Tally:
+        return Tally(syncs=50)
+
+    monkeypatch.setattr(SyncRun, "run", pretend)
+    assert run_command(["verify", "--exhaustive", "syncs", "-o", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["passed"] is False
 
 
 def test_the_ledger_knows_what_was_promised() -> None:

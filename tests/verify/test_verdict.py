@@ -133,6 +133,7 @@ def test_counters_stand_where_the_additions_allow(
         ({"disagreements": ["slot 4: a on node 1, b on node 2"]}, "nodes at the same slot do not hold the same"),
         ({"states": None}, "the nodes did not come to the same slot"),
         ({"surprises": ["node 2 ended by itself"]}, "surprise: node 2 ended by itself"),
+        ({"injections": []}, "no fault was injected"),
     ],
 )
 def test_whatever_else_is_wrong_condemns_the_run(changes: dict[str, Any], complaint: str) -> None:
