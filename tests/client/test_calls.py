@@ -12,6 +12,8 @@ from paxoskv.errors import BadRequest, DiskFull, TooLarge
 from paxoskv.net import protocol
 from tests.client.fake import BALLOT, FakeNode, raw, refuse
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 async def test_put_and_get_carry_revision_slot_and_ballot(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
@@ -123,6 +125,7 @@ async def test_status_of_the_connected_and_of_a_named_node(trio: list[FakeNode])
         assert (await kv.status(trio[2].endpoint))["node"] == 3
 
 
+@pytest.mark.asyncio_client
 async def test_writes_of_one_turn_leave_in_one_piece(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         await kv.put("k", "v")

@@ -14,6 +14,8 @@ from paxoskv.net.frames import frame
 from tests.client.fake import FakeNode, hold, refuse
 from tests.support import PortLease, eventually
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 WRONG_PORTS = {
     "http": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
     "redis": b"-ERR unknown command\r\n",
@@ -89,6 +91,7 @@ async def test_unresolvable_host_is_unavailable() -> None:
                 pytest.fail("nobody to talk to")
 
 
+@pytest.mark.asyncio_client
 async def test_cancelled_entering_leaves_nothing_behind(node: FakeNode) -> None:
     node.greeting = b""
     entering = asyncio.create_task(client.connect(node.endpoint).__aenter__())

@@ -13,6 +13,8 @@ from paxoskv.net import protocol
 from tests.client.fake import FakeNode, apply_and_drop, drop, hold, raw, refuse, reply
 from tests.support import eventually
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 async def test_retry_after_a_lost_request_sends_the_same_bytes(node: FakeNode) -> None:
     node.plan["put"] += [drop, drop]
@@ -69,6 +71,7 @@ async def test_acked_follows_the_replies_and_stops_at_a_gap(node: FakeNode) -> N
     assert [command[2:4] for command in node.commands("put")] == [(1, 0), (2, 1), (3, 1), (4, 1), (5, 4)]
 
 
+@pytest.mark.asyncio_client
 async def test_replies_out_of_order_reach_their_callers(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         await kv.put("k", "v")
@@ -80,6 +83,7 @@ async def test_replies_out_of_order_reach_their_callers(node: FakeNode) -> None:
     assert [result.revision for result in results] == [4, 3, 2]
 
 
+@pytest.mark.asyncio_client
 async def test_cancelled_write_is_not_sent_again_and_does_not_hold_acked_back(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         await kv.put("k1", "v")
@@ -94,6 +98,7 @@ async def test_cancelled_write_is_not_sent_again_and_does_not_hold_acked_back(no
     assert [command[2:4] for command in node.commands("put")] == [(1, 0), (2, 1), (3, 2)]
 
 
+@pytest.mark.asyncio_client
 async def test_late_answer_to_a_cancelled_write_finds_nobody(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         await kv.put("k1", "v")
@@ -107,6 +112,7 @@ async def test_late_answer_to_a_cancelled_write_finds_nobody(node: FakeNode) -> 
     assert node.accepted == 1
 
 
+@pytest.mark.asyncio_client
 async def test_write_cancelled_before_it_was_sent_never_is(node: FakeNode) -> None:
     async with client.connect(node.endpoint, max_in_flight=1) as kv:
         await kv.put("k1", "v")
@@ -123,6 +129,7 @@ async def test_write_cancelled_before_it_was_sent_never_is(node: FakeNode) -> No
     assert [command[2:5] for command in node.commands("put")] == [(1, 0, b"k1"), (2, 1, b"k2"), (4, 3, b"k4")]
 
 
+@pytest.mark.asyncio_client
 async def test_write_cancelled_between_two_attempts_is_not_sent_again(node: FakeNode) -> None:
     node.plan["put"].append(refuse(protocol.OVERLOADED, retry_after_ms=50))
     loop = asyncio.get_running_loop()
@@ -278,6 +285,7 @@ async def test_write_whose_session_could_not_be_opened_is_unavailable(node: Fake
     assert not node.received("put")
 
 
+@pytest.mark.asyncio_client
 async def test_next_write_opens_the_session_if_the_first_was_cancelled(node: FakeNode) -> None:
     node.plan["open"].append(hold)
     async with client.connect(node.endpoint) as kv:

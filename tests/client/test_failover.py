@@ -12,6 +12,8 @@ from paxoskv.net import protocol
 from tests.client.fake import FakeNode, drop, hold, refuse
 from tests.support import eventually
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 def endpoints(nodes: list[FakeNode]) -> list[str]:
     return [node.endpoint for node in nodes]

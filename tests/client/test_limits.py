@@ -12,6 +12,8 @@ from paxoskv.errors import OutcomeUnknown, Unavailable
 from tests.client.fake import FakeNode, fake_cluster, hold, serve
 from tests.support import eventually
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 async def test_no_more_than_max_in_flight_are_sent(node: FakeNode) -> None:
     async with client.connect(node.endpoint, max_in_flight=4) as kv:
@@ -95,6 +97,7 @@ async def test_node_that_does_not_read_is_not_sent_more_than_fits(node: FakeNode
     assert {type(outcome) for outcome in outcomes} == {OutcomeUnknown, Unavailable}
 
 
+@pytest.mark.asyncio_client
 async def test_closing_ends_open_calls_with_the_truth(node: FakeNode) -> None:
     async with client.connect(node.endpoint, max_in_flight=2) as kv:
         await kv.put("k", "v")
@@ -127,6 +130,7 @@ async def test_error_inside_the_block_passes_through(node: FakeNode) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.asyncio_client
 async def test_dead_navigator_fails_calls_instead_of_hanging_them(
     node: FakeNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +147,7 @@ async def test_dead_navigator_fails_calls_instead_of_hanging_them(
     assert "navigator" in str(complaints[0]["message"])
 
 
+@pytest.mark.asyncio_client
 def test_client_runs_on_uvloop() -> None:
     async def story() -> int:
         async with fake_cluster(3) as nodes, client.connect([node.endpoint for node in nodes]) as kv:

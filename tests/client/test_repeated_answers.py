@@ -8,6 +8,8 @@ import paxoskv.client as client
 from paxoskv.net import protocol
 from tests.client.fake import BALLOT, FakeConnection, FakeNode, Request, serve
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 
 def refuse_twice(connection: FakeConnection, request: Request) -> None:
     """Say twice that there is too much to do."""

@@ -23,6 +23,8 @@ from tests.client.fake import (
     serve,
 )
 
+pytestmark = pytest.mark.usefixtures("each_client")
+
 UNSURE = refuse(protocol.OUTCOME_UNKNOWN)
 
 

@@ -1,0 +1,132 @@
+"""An event loop on a thread of its own, for callers that have none; and the one that blocking clients share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+from paxoskv.errors import OutcomeUnknown
+
+LINGER_S = 2.0
+"""How long what still runs on a loop may take to end by itself when the loop is stopped."""
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Runs coroutines for other threads, from its making until `stop`.
+
+    A forked child inherits the object without the thread: every call in it fails, and `stop` does nothing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pid = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+        self._submitting = threading.RLock()  # a signal's handler may call while its own thread is in `submit`
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this process was forked from the one that has the thread."""
+        return os.getpid() != self._pid
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` on the loop; return its result, or raise its error.
+
+        If a signal's handler raises meanwhile, `work` is cancelled. Raises: RuntimeError as `submit` does,
+        OutcomeUnknown if the loop was stopped before the end of `work`.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("this call would wait for its own thread: make it from another one")
+        outcome = self.submit(work)
+        try:
+            return outcome.result()
+        except CancelledError:
+            raise OutcomeUnknown("everything was closed while the call waited: it may have been applied") from None
+        except BaseException as error:
+            if outcome.cancel():
+                error.add_note("interrupted while waiting: a write may have been applied, once, or not at all")
+            raise
+        finally:
+            del outcome  # it holds the error, whose traceback holds this frame
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin `work` on the loop. Raises: RuntimeError after `stop`, and in a forked child."""
+        with self._submitting:
+            if not self._is_stopped and not self.is_inherited:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        if self.is_inherited:
+            raise RuntimeError("this was connected before the process was forked: connect again in the child")
+        raise RuntimeError("the client is closed")
+
+    def stop(self) -> None:
+        """Take no more, let what runs end by itself for LINGER_S, cancel the rest, and wait for the thread's end."""
+        if self.is_inherited:
+            return
+        with self._submitting:
+            if not self._is_stopped:
+                self._is_stopped = True
+                self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        await self._stopped.wait()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=LINGER_S)
+
+
+class SharedLoop:
+    """The loop of all blocking clients of this process. It runs while anybody has it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread: LoopThread | None = None
+        self._users = 0
+        self._inherited: list[LoopThread] = []
+        os.register_at_fork(after_in_child=self._on_forked)
+
+    def acquire(self) -> LoopThread:
+        """Return the loop, for use until `release`."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = LoopThread("paxoskv clients")
+            self._users += 1
+            return self._thread
+
+    def release(self, thread: LoopThread) -> None:
+        """Give the loop back; the last one to do so stops it. One that was acquired before a fork is left alone."""
+        if thread.is_inherited:
+            return
+        with self._lock:
+            assert thread is self._thread, "the loop that is given back is the one that was acquired"
+            self._users -= 1
+            if self._users:
+                return
+            self._thread = None
+        thread.stop()
+
+    def _on_forked(self) -> None:
+        """Begin anew, with a lock that no vanished thread holds. The parent's loop is kept and never touched: ending
+        it here would reach into what both processes share."""
+        if self._thread is not None:
+            self._inherited.append(self._thread)
+        self._lock = threading.Lock()
+        self._thread = None
+        self._users = 0
+
+
+SHARED = SharedLoop()
