@@ -17,6 +17,7 @@ EVERYTHING_BELOW_CLI = {
     "verifier",
     "errors",
     "client",
+    "sync",
     "node",
     "net",
     "storage",
@@ -31,10 +32,11 @@ MAY_IMPORT = {
     "net": {"paxos"},
     "storage": {"paxos"},
     "client": {"net", "kv", "errors"},
+    "sync": {"client", "errors"},
     "node": {"net", "storage", "kv", "paxos"},
     "simulator": {"checker", "client", "errors", "node", "net", "storage", "kv", "paxos"},
     "verifier": {"", "checker", "client", "errors", "node", "net", "storage", "paxos"},
-    "": {"client", "errors"},  # paxoskv/__init__.py itself
+    "": {"client", "errors", "sync"},  # paxoskv/__init__.py itself
     "cli": EVERYTHING_BELOW_CLI,
     "__main__": {"cli"},
 }

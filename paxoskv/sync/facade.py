@@ -19,8 +19,8 @@ _END: Any = object()
 class Facade(Generic[A]):
     """The face of `aio`, which lives on a loop of another thread.
 
-        class Client(Facade[asyncio_client.Client]):
-            put = blocking(asyncio_client.Client.put)
+    class Client(Facade[asyncio_client.Client]):
+        put = blocking(asyncio_client.Client.put)
     """
 
     _aio: A
@@ -44,7 +44,9 @@ def blocking(method: Callable[Concatenate[A, P], Awaitable[T]]) -> Callable[Conc
     return call
 
 
-def iterating(method: Callable[Concatenate[A, P], AsyncIterator[T]]) -> Callable[Concatenate[Facade[A], P], Iterator[T]]:
+def iterating(
+    method: Callable[Concatenate[A, P], AsyncIterator[T]],
+) -> Callable[Concatenate[Facade[A], P], Iterator[T]]:
     """Return `method`, an asynchronous generator, as a method of the face that yields the same, item by item."""
 
     @functools.wraps(method)

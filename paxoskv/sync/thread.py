@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from typing import Any, TypeVar
 
 from paxoskv.errors import OutcomeUnknown
@@ -46,8 +47,9 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("this call would wait for its own thread: make it from another one")
-        outcome = self.submit(work)
+        outcome: Future[T] = Future()  # made first: from here on an interrupt finds what to cancel
         try:
+            self._begin(work, outcome)
             return outcome.result()
         except CancelledError:
             raise OutcomeUnknown("everything was closed while the call waited: it may have been applied") from None
@@ -59,14 +61,13 @@ class LoopThread:
             del outcome  # it holds the error, whose traceback holds this frame
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin `work` on the loop. Raises: RuntimeError after `stop`, and in a forked child."""
-        with self._submitting:
-            if not self._is_stopped and not self.is_inherited:
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
-        work.close()
-        if self.is_inherited:
-            raise RuntimeError("this was connected before the process was forked: connect again in the child")
-        raise RuntimeError("the client is closed")
+        """Begin `work` on the loop; cancelling the future cancels it.
+
+        Raises: RuntimeError after `stop`, and in a forked child.
+        """
+        outcome: Future[T] = Future()
+        self._begin(work, outcome)
+        return outcome
 
     def stop(self) -> None:
         """Take no more, let what runs end by itself for LINGER_S, cancel the rest, and wait for the thread's end."""
@@ -78,6 +79,29 @@ class LoopThread:
                 self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
+    def _begin(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
+        with self._submitting:
+            if not self._is_stopped and not self.is_inherited:
+                self._loop.call_soon_threadsafe(self._start, work, outcome)
+                return
+        work.close()
+        if self.is_inherited:
+            raise RuntimeError("this was connected before the process was forked: connect again in the child")
+        raise RuntimeError("the client is closed")
+
+    def _start(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
+        """On the loop: make a task of `work`, unless nobody waits for it any more."""
+        if outcome.cancelled():
+            work.close()
+            return
+        task = self._loop.create_task(work)
+        task.add_done_callback(partial(_report, outcome))
+        outcome.add_done_callback(partial(self._on_outcome, task))
+
+    def _on_outcome(self, task: asyncio.Task[Any], outcome: Future[Any]) -> None:
+        if outcome.cancelled():
+            self._loop.call_soon_threadsafe(task.cancel)
+
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
@@ -87,6 +111,17 @@ class LoopThread:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=LINGER_S)
+
+
+def _report(outcome: Future[T], task: asyncio.Task[T]) -> None:
+    """Hand the end of a task to the thread that waits for it, unless that one was interrupted."""
+    error = CancelledError() if task.cancelled() else task.exception()
+    if not outcome.set_running_or_notify_cancel():
+        return
+    if error is None:
+        outcome.set_result(task.result())
+    else:
+        outcome.set_exception(error)
 
 
 class SharedLoop:

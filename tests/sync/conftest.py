@@ -1,0 +1,27 @@
+"""Fixtures of the tests of the blocking client alone: what both clients have in common is tested in tests/client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from paxoskv.sync.thread import LoopThread
+from tests.client.fake import FakeNode
+
+
+@pytest.fixture
+def fakes() -> Iterator[LoopThread]:
+    """The loop in which fake nodes live, beside the blocked thread of the test."""
+    thread = LoopThread("fake nodes")
+    yield thread
+    thread.stop()
+
+
+@pytest.fixture
+def node(fakes: LoopThread) -> Iterator[FakeNode]:
+    """One running fake node."""
+    node = FakeNode()
+    fakes.call(node.start())
+    yield node
+    fakes.call(node.stop())
