@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import socket
@@ -50,9 +49,11 @@ TICK_S = 0.01
 DRAIN_TIMEOUT_S = 1.0
 
 
-async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
+async def serve(config: NodeConfig, stop: asyncio.Event, on_loaded: Callable[[], None] = lambda: None) -> None:
     """Run one node until `stop` is set, then finish what is in flight and take everything down in order (P37).
 
+    It takes the running loop for its own, and reports what goes wrong in it as its failure.
+    on_loaded: called when the state is in memory, before anything is served.
     Raises: NodeFailure, with the exit code and the reason.
     """
     config = replace(config, connections_max=room_for(config.connections_max))
@@ -67,8 +68,7 @@ async def serve(config: NodeConfig, stop: asyncio.Event) -> None:
             stack.push_async_callback(journal.close)
             machine = Machine(config.kv_limits)
             await replay(journal, machine)
-            gc.collect()
-            gc.freeze()
+            on_loaded()
             replica = Replica(*replica_arguments(config, journal), random.Random(), time.monotonic())
             node = Node(config, journal, replica, machine, supervisor, time.monotonic)
             stack.push_async_callback(node.close)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
@@ -29,7 +30,7 @@ class Facade(Generic[A]):
     def _running(self) -> LoopThread:
         """Return the thread. Raises: RuntimeError if there is none yet."""
         if self._thread is None:
-            raise RuntimeError("the client is not entered: use `with paxoskv.sync.connect(...) as kv`")
+            raise RuntimeError(f"the {type(self).__name__.lower()} is not entered: use it in a `with` block")
         return self._thread
 
 
@@ -60,6 +61,18 @@ def iterating(
             _abandon(thread, source)
 
     return iterate
+
+
+def awaiting(
+    method: Callable[Concatenate[A, P], Awaitable[T]],
+) -> Callable[Concatenate[Facade[A], P], Coroutine[Any, Any, T]]:
+    """Return `method` as a coroutine function of the face, for use in any event loop: the work stays on the thread."""
+
+    @functools.wraps(method)
+    async def call(self: Facade[A], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._running().submit(_ended(method, self._aio, *args, **kwargs)))
+
+    return call
 
 
 async def _ended(method: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:

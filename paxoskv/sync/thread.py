@@ -21,16 +21,18 @@ T = TypeVar("T")
 class LoopThread:
     """Runs coroutines for other threads, from its making until `stop`.
 
+    what: is closed when the loop is stopped, for messages.
     A forked child inherits the object without the thread: every call in it fails, and `stop` does nothing.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._submitting = threading.RLock()  # a signal's handler may call while its own thread is in `submit`
         self._is_stopped = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"paxoskv {what}", daemon=True)
         self._thread.start()
 
     @property
@@ -86,8 +88,10 @@ class LoopThread:
                 return
         work.close()
         if self.is_inherited:
-            raise RuntimeError("this was connected before the process was forked: connect again in the child")
-        raise RuntimeError("the client is closed")
+            raise RuntimeError(
+                f"the {self._what} was made before the process was forked: make another one in the child"
+            )
+        raise RuntimeError(f"the {self._what} is closed")
 
     def _start(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
         """On the loop: make a task of `work`, unless nobody waits for it any more."""
@@ -138,7 +142,7 @@ class SharedLoop:
         """Return the loop, for use until `release`."""
         with self._lock:
             if self._thread is None:
-                self._thread = LoopThread("paxoskv clients")
+                self._thread = LoopThread("client")
             self._users += 1
             return self._thread
 

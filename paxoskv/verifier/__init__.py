@@ -6,12 +6,10 @@ judges: by the checker (linearizable), and by means that know nothing of it (no 
 nobody wrote, counters exact, digests equal, every node that had to end has ended, and no other).
 
 What it never does: need a privilege, reach another machine, break more than a minority of the disks at a time, or call
-passed what could not be injected. It does not share code with what it judges, but it starts nodes by their
-configuration and makes their first journals; `paxoskv cluster` is for clusters that are to stay and has a layout of its
-own.
+passed what could not be injected. It does not share code with what it judges, but it runs on a
+cluster of `paxoskv.testbed`, which starts nodes by their configuration and makes their first journals.
 
 Where to start reading: `run` (the course of a run), `faults` (every kind, one declaration each), `torment` (the lanes
-in which they come), `workload` (what clients do), `verdict` (what is judged). Below them: `cluster` and `process` (the
-nodes), `links` (a network of proxies), `shim` (a disk and clocks that obey), `observer`, `report`, and `exhaustive`
-(every sync, every byte).
+in which they come), `workload` (what clients do), `verdict` (what is judged). Below them: `observer`,
+`report`, and `exhaustive` (every sync, every byte).
 """

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from paxoskv.verifier.cluster import Cluster
+from paxoskv.testbed.cluster import Cluster
 
 INTERVAL_S = 0.1
 DIGESTS_KEPT = 20_000

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from paxoskv.verifier.cluster import Cluster
-from paxoskv.verifier.links.network import CLIENTS, Direction
+from paxoskv.testbed.cluster import Cluster
+from paxoskv.testbed.links.network import CLIENTS, Direction
+from paxoskv.testbed.process import NodeProcess
 from paxoskv.verifier.observer import Observer
-from paxoskv.verifier.process import NodeProcess
 
 ANSWER_TIMEOUT_S = 120.0
 """A node that was started has to answer within this time, on however busy a machine."""

@@ -86,11 +86,5 @@ class Torment:
 
 async def mend(stage: Stage) -> None:
     """Heal every link, disk and clock, let every paused node go on, and start every node that does not run."""
-    cluster = stage.cluster
-    await cluster.network.heal()
-    for node in cluster.nodes:
-        member = cluster.member(node)
-        if member.page is not None:
-            member.page.heal()
-        cluster.resume(node)
-    await stage.bring_back_all(cluster.nodes)
+    await stage.cluster.heal()
+    await stage.bring_back_all(stage.cluster.nodes)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from paxoskv.node.exits import JOURNAL_FAILED
-from paxoskv.verifier.shim import library
-from paxoskv.verifier.shim.library import Shim
-from paxoskv.verifier.shim.page import Page
+from paxoskv.testbed.shim import library
+from paxoskv.testbed.shim.library import Shim
+from paxoskv.testbed.shim.page import Page
 from tests.cluster.kit import Cluster, NodeProcess
 from tests.cluster.workload import Workload, check
 from tests.support import PortLease

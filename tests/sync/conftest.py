@@ -13,7 +13,7 @@ from tests.client.fake import FakeNode
 @pytest.fixture
 def fakes() -> Iterator[LoopThread]:
     """The loop in which fake nodes live, beside the blocked thread of the test."""
-    thread = LoopThread("fake nodes")
+    thread = LoopThread("fakes")
     yield thread
     thread.stop()
 

@@ -77,7 +77,7 @@ def test_wrong_arguments_are_told_as_python_tells_them(node: FakeNode) -> None:
 
 def test_a_client_that_is_not_entered_or_closed_says_so(node: FakeNode) -> None:
     kv = sync.connect(node.endpoint)
-    with pytest.raises(RuntimeError, match="use `with"):
+    with pytest.raises(RuntimeError, match="not entered: use it in a `with`"):
         kv.get("k")
     with kv:
         kv.get("k")

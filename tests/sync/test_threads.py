@@ -110,7 +110,7 @@ def test_what_does_not_end_by_itself_is_cancelled_and_its_outcome_unknown(
 def test_a_stopped_loop_takes_nothing_more_and_may_be_stopped_again(loop_thread: LoopThread) -> None:
     loop_thread.stop()
     loop_thread.stop()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(RuntimeError, match="the test is closed"):
         loop_thread.call(asyncio.sleep(0))
 
 

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from paxoskv import PaxoskvError, connect
-from paxoskv.verifier.cluster import Cluster
+from paxoskv.testbed.cluster import Cluster
+from paxoskv.testbed.shim.library import prepare
 from paxoskv.verifier.observer import Observer
-from paxoskv.verifier.shim.library import prepare
 from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import mend
 from tests.support import eventually

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from paxoskv.cli.app import run as run_command
+from paxoskv.testbed.shim.library import prepare
 from paxoskv.verifier.exhaustive import flips, syncs
 from paxoskv.verifier.exhaustive.crash import Loss
 from paxoskv.verifier.exhaustive.syncs import Ledger, SyncRun, Tally
 from paxoskv.verifier.run import CannotRun
-from paxoskv.verifier.shim.library import prepare
 
 pytestmark = pytest.mark.cluster
 
@@ -68,7 +68,7 @@ async def test_a_journal_that_does_not_sync_its_commits_is_found_out(
 async def test_a_script_that_cannot_be_followed_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing was tried, nothing has passed."""
     monkeypatch.setattr(syncs, "WRITE_TIMEOUT_S", 0.05)
-    monkeypatch.setattr("paxoskv.verifier.process.sys", SimpleNamespace(executable=shutil.which("false")))
+    monkeypatch.setattr("paxoskv.testbed.process.sys", SimpleNamespace(executable=shutil.which("false")))
     with pytest.raises(CannotRun, match="came to no end"):
         await run_at(tmp_path, lambda count: [1])
 

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
+from paxoskv.testbed.shim.page import Counters, Page
 from paxoskv.verifier.faults import FAULTS, Need
-from paxoskv.verifier.shim.page import Counters, Page
 from tests.support import eventually
 from tests.verify.conftest import Live
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+from paxoskv.testbed.cluster import Cluster
 from paxoskv.verifier import observer as module
-from paxoskv.verifier.cluster import Cluster
 from paxoskv.verifier.observer import Observer
 
 NODES = cast(Cluster, SimpleNamespace(nodes=[1, 2, 3]))

@@ -119,7 +119,7 @@ def test_a_run_that_failed_says_so_and_keeps_everything(
 def test_a_cluster_that_does_not_start_is_no_verdict(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paxoskv.verifier.process.sys", SimpleNamespace(executable=shutil.which("false")))
+    monkeypatch.setattr("paxoskv.testbed.process.sys", SimpleNamespace(executable=shutil.which("false")))
     code, out, err = call("--seconds", "1", "--dir", str(tmp_path / "run"))
     assert (code, out) == (3, "")
     assert "node 1 does not start" in err

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from paxoskv import PaxoskvError, connect
 from paxoskv.node.exits import QUARANTINED
-from paxoskv.verifier.cluster import Cluster
+from paxoskv.testbed.cluster import Cluster
+from paxoskv.testbed.shim.library import Shim
 from paxoskv.verifier.exhaustive.crash import Files, read_files
 from paxoskv.verifier.exhaustive.crash import write_files as put_files
 from paxoskv.verifier.exhaustive.flip import LINE_BYTES_MAX, Flip, Found, task_line
 from paxoskv.verifier.exhaustive.opening import Outcome
 from paxoskv.verifier.run import CannotRun, agree
-from paxoskv.verifier.shim.library import Shim
 
 VICTIM = 1
 WRITES = 8

@@ -15,12 +15,12 @@ from pathlib import Path
 from random import Random
 
 from paxoskv import Client, PaxoskvError, connect
-from paxoskv.verifier.cluster import Cluster
+from paxoskv.testbed.cluster import Cluster
+from paxoskv.testbed.links.disturbance import HEALTHY, Disturbance
+from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.page import Page
 from paxoskv.verifier.exhaustive.crash import Files, Loss, read_files, remains_of, write_files
-from paxoskv.verifier.links.disturbance import HEALTHY, Disturbance
 from paxoskv.verifier.run import CannotRun, agree
-from paxoskv.verifier.shim.library import prepare
-from paxoskv.verifier.shim.page import Page
 
 VICTIM, PARTNER, NEWCOMER = 1, 2, 3
 SMALL_WRITES = 12

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from random import Random
 
 from paxoskv.node.exits import JOURNAL_FAILED
+from paxoskv.testbed.shim.page import Page
 from paxoskv.verifier.faults.base import Lane, Need, fault
-from paxoskv.verifier.shim.page import Page
 from paxoskv.verifier.stage import Stage
 
 SHIM = (Need.SHIM,)

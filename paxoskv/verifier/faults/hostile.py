@@ -11,8 +11,8 @@ from random import Random
 from paxoskv.net import protocol
 from paxoskv.net.frames import HEADER, frame
 from paxoskv.net.peering import PEER_MAGIC
+from paxoskv.testbed.ports import LOOPBACK
 from paxoskv.verifier.faults.base import Lane, fault
-from paxoskv.verifier.ports import LOOPBACK
 from paxoskv.verifier.stage import Stage
 
 THROWS = 60

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from random import Random
 
+from paxoskv.testbed.links.disturbance import HEALTHY, Disturbance
+from paxoskv.testbed.links.network import CLIENTS, Direction
 from paxoskv.verifier.faults.base import Lane, Need, fault
-from paxoskv.verifier.links.disturbance import HEALTHY, Disturbance
-from paxoskv.verifier.links.network import CLIENTS, Direction
 from paxoskv.verifier.stage import Stage
 
 FLAP_S = 0.1

@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 
 from paxoskv.node.exits import OK, USAGE
+from paxoskv.testbed.process import NodeProcess
 from paxoskv.verifier.faults.base import Lane, fault
 from paxoskv.verifier.faults.hostile import throw_garbage
-from paxoskv.verifier.process import NodeProcess
 from paxoskv.verifier.stage import ANSWER_TIMEOUT_S, Stage
 
 RESTART_PAUSE_S = (0.05, 0.6)

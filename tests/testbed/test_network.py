@@ -1,4 +1,4 @@
-"""The process of the proxies: orders, answers, and that nothing outlives the verifier."""
+"""The process of the proxies: orders, answers, and that nothing outlives the owner of the cluster."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from paxoskv.net.frames import frame
-from paxoskv.verifier.links.disturbance import Disturbance
-from paxoskv.verifier.links.network import CLIENTS, Addresses, Network
-from paxoskv.verifier.ports import LOOPBACK, Ports
+from paxoskv.testbed.links.disturbance import Disturbance
+from paxoskv.testbed.links.network import CLIENTS, Addresses, Network
+from paxoskv.testbed.ports import LOOPBACK, Ports
 from tests.support import can_bind, eventually
 
 
@@ -91,8 +91,8 @@ async def test_a_cancelled_order_does_not_shift_the_answers(network: Network) ->
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs handles of processes (Linux)")
-async def test_guarded_processes_die_with_the_verifier(network: Network) -> None:
-    """If the verifier is killed nobody else would end its nodes."""
+async def test_guarded_processes_die_with_the_owner(network: Network) -> None:
+    """If the owner is killed nobody else would end its nodes."""
     orphan = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(600)")
     ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await ended.wait()

@@ -5,5 +5,5 @@ treated as the direction `1>2` says, what comes back on the same connection as `
 at frames, so that a frame can be lost, late, doubled, overtaken or damaged while its neighbours are whole.
 
 `disturbance` (what can be done to a frame), `wire` (one direction of one connection), `link` (one listener),
-`process` (the proxies' process) and `network` (its face to the verifier).
+`process` (the proxies' process) and `network` (its face to the owner of the cluster).
 """

@@ -1,4 +1,4 @@
-"""The network between the nodes and their clients, as the verifier commands it."""
+"""The network between the nodes and their clients, as its owner commands it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from paxoskv.verifier.links.disturbance import Disturbance
-from paxoskv.verifier.links.process import LINE_BYTES_MAX
-from paxoskv.verifier.ports import Ports
+from paxoskv.testbed.links.disturbance import Disturbance
+from paxoskv.testbed.links.process import LINE_BYTES_MAX
+from paxoskv.testbed.ports import Ports
 
 CLIENTS = "c"
 """The name of all clients together as an end of links."""
@@ -25,7 +26,7 @@ Direction = tuple[int | str, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The ports of one node itself. Nobody but a proxy and the verifier's own probes dials them."""
+    """The ports of one node itself. Nobody but a proxy and the cluster's own probes dials them."""
 
     client: int
     peer: int
@@ -50,10 +51,11 @@ class Network:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "paxoskv.verifier.links.process",
+            "paxoskv.testbed.links.process",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_BYTES_MAX,
+            start_new_session=True,  # what kills our group must not kill those that clean up after us
         )
         network = cls(process, chosen)
         plan = [[str(end[0]), str(end[1]), chosen[end], target] for end, target in ends]
@@ -79,6 +81,10 @@ class Network:
     async def guard(self, pid: int) -> None:
         """Have a process killed should this one die without ending it."""
         await self._order({"guard": pid})
+
+    async def sweep(self, directory: Path) -> None:
+        """Have a directory removed when the proxies end, also should this process die without ending them."""
+        await self._order({"sweep": [str(directory)]})
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """Return what was done so far, by direction (`1>2`) and kind."""

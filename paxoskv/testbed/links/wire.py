@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from paxoskv.net.frames import HEADER, HEADER_BYTES
-from paxoskv.verifier.links.disturbance import Direction
+from paxoskv.testbed.links.disturbance import Direction
 
 FRAME_BYTES_MAX = 64 << 20
 """A longer frame is none of ours; then bytes pass as they come."""

@@ -1,9 +1,9 @@
 """The process of all proxies of one cluster. Orders come as lines of JSON on stdin, each answered by one on stdout.
 
 The first line is the plan; then `{"set": {"1>2": {"cut": true}, ...}}` changes what it names, `{"heal": true}` mends
-everything, `{"guard": PID}` names a process that must not outlive the verifier. Every answer is
-`{"counts": {"1>2": {"frames": 12, ...}, ...}}`. When the input ends the verifier is gone: every guarded process that
-still runs is killed, and this one ends.
+everything, `{"guard": PID}` names a process that must not outlive the owner of the cluster, `{"sweep": [DIRECTORY]}`
+directories that must not. Every answer is `{"counts": {"1>2": {"frames": 12, ...}, ...}}`. When the input ends the owner
+is gone: every guarded process that still runs is killed, the directories are removed, and this process ends.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -19,8 +20,8 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from paxoskv.verifier.links.disturbance import HEALTHY, Direction, Disturbance
-from paxoskv.verifier.links.link import Link
+from paxoskv.testbed.links.disturbance import HEALTHY, Direction, Disturbance
+from paxoskv.testbed.links.link import Link
 
 LINE_BYTES_MAX = 1 << 20
 
@@ -31,6 +32,7 @@ class Proxies:
     def __init__(self, plan: Iterable[tuple[str, str, int, int]], seed: int) -> None:
         self._directions: dict[str, Direction] = {}
         self._guarded: list[int] = []
+        self._swept: list[str] = []
         self._seed = seed
         self._links = [
             Link(port, target_port, self._direction(dialler, target), self._direction(target, dialler))
@@ -49,10 +51,17 @@ class Proxies:
         await self._set({name: Disturbance(**wish) for name, wish in order.get("set", {}).items()})
         if "guard" in order:
             self._guard(order["guard"])
+        self._swept += order.get("sweep", [])
         return {"counts": {name: direction.counts for name, direction in self._directions.items()}}
 
-    def kill_guarded(self) -> None:
-        """Kill what the verifier has left behind. A handle names a process even after its number is reused."""
+    def clean_up(self) -> None:
+        """Kill and remove what the owner has left behind."""
+        self._kill_guarded()
+        for directory in self._swept:
+            shutil.rmtree(directory, ignore_errors=True)  # the owner may be at it as well
+
+    def _kill_guarded(self) -> None:
+        """Kill what the owner has left behind. A handle names a process even after its number is reused."""
         for handle in self._guarded:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -93,7 +102,7 @@ async def _main() -> None:
         while line := await reader.readline():
             _say(await proxies.obey(json.loads(line)))
     finally:
-        proxies.kill_guarded()
+        proxies.clean_up()
 
 
 def _say(answer: dict[str, Any]) -> None:
@@ -102,7 +111,7 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the verifier, which ends us when it is done
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who ends us when it is done
     try:
         import uvloop
     except ImportError:

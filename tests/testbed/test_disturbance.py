@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from paxoskv.net.frames import FrameError, FrameReader, frame
-from paxoskv.verifier.links.disturbance import HEALTHY, LATE_S_MAX, Delivery, Direction, Disturbance
+from paxoskv.testbed.links.disturbance import HEALTHY, LATE_S_MAX, Delivery, Direction, Disturbance
 
 FRAMES = [frame(b"payload %d" % number) for number in range(2000)]
 

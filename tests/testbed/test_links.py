@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from paxoskv.net.frames import FrameError, FrameReader, frame
-from paxoskv.verifier.links.disturbance import HEALTHY, Direction, Disturbance
-from paxoskv.verifier.links.link import Link
-from paxoskv.verifier.ports import LOOPBACK, Ports
+from paxoskv.testbed.links.disturbance import HEALTHY, Direction, Disturbance
+from paxoskv.testbed.links.link import Link
+from paxoskv.testbed.ports import LOOPBACK, Ports
 from tests.support import eventually
 
 FRAME_BYTES_MAX = 1 << 22

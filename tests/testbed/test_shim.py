@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from paxoskv.testbed.shim import library
+from paxoskv.testbed.shim.library import Shim, prepare
+from paxoskv.testbed.shim.page import Page
 from paxoskv.verifier.exhaustive.crash import Loss, remains_of
-from paxoskv.verifier.shim import library
-from paxoskv.verifier.shim.library import Shim, prepare
-from paxoskv.verifier.shim.page import Page
 
 WRITER = """
 import json, os, sys

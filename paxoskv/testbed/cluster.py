@@ -14,15 +14,15 @@ from paxoskv.errors import PaxoskvError
 from paxoskv.node.config import NodeConfig, load
 from paxoskv.storage.journal import Journal
 from paxoskv.storage.lockfile import DirectoryLock
-from paxoskv.verifier.links.network import CLIENTS, Addresses, Network
-from paxoskv.verifier.ports import LOOPBACK, Ports
-from paxoskv.verifier.process import NodeProcess
-from paxoskv.verifier.shim.library import Shim
-from paxoskv.verifier.shim.page import Page
+from paxoskv.testbed.links.network import CLIENTS, Addresses, Network
+from paxoskv.testbed.ports import LOOPBACK, Ports
+from paxoskv.testbed.process import NodeProcess
+from paxoskv.testbed.shim.library import Shim
+from paxoskv.testbed.shim.page import Page
 
 STATUS_TIMEOUT_S = 0.5
 STOP_TIMEOUT_S = 60.0
-_POLL_S = 0.05
+_POLL_S = 0.02
 
 OnEnd = Callable[[int, int, str], None]
 """Called with (node, exit code, last words) when a node ends that nobody meant to end."""
@@ -181,6 +181,14 @@ class Cluster:
             member.process.send(signal.SIGCONT)
         member.is_paused = False
 
+    async def heal(self) -> None:
+        """Mend every link, every disk and clock, and let every paused node go on."""
+        await self.network.heal()
+        for member in self._members.values():
+            if member.page is not None:
+                member.page.heal()
+            self.resume(member.number)
+
     async def close(self) -> None:
         """Kill every node and end the network; the files stay."""
         for node in self._members:
@@ -233,6 +241,14 @@ class Cluster:
                 return False
             await asyncio.sleep(_POLL_S)
 
+    async def wait_for_leader(self, within_s: float) -> int | None:
+        """Return the node that leads and that a majority follows; None if there is none within the time."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + within_s
+        while (leader := _leader(await self.statuses())) is None and loop.time() < deadline_s:
+            await asyncio.sleep(_POLL_S)
+        return leader
+
     # Inside
 
     def _config_text(self, member: Member, settings: Mapping[str, object]) -> str:
@@ -242,7 +258,7 @@ class Cluster:
         values = {
             "node": number,
             "cluster": ",".join(f"{node}={address}" for node, address in listed.items()),
-            "cluster_token": "verify",
+            "cluster_token": "testbed",
             "listen_client": f"{LOOPBACK}:{member.addresses.client}",
             "advertise_client": f"{LOOPBACK}:{self.network.port(CLIENTS, number)}",
             "routes": ",".join(f"{node}={address}" for node, address in routes.items()),
@@ -256,6 +272,16 @@ class Cluster:
             self._meant.discard(process)
         else:
             self.on_end(member.number, code, process.last_words())
+
+
+def _leader(told: Mapping[int, dict[str, Any] | None]) -> int | None:
+    """Return who leads a majority, as far as the nodes say; the old one may not know yet that it does no more."""
+    answers = [answer for answer in told.values() if answer is not None]
+    leading = {answer["node"] for answer in answers if answer["role"] == "leader"}
+    for node in leading:
+        if 2 * sum(answer["leader"] == node for answer in answers) > len(told):
+            return int(node)
+    return None
 
 
 async def _make_journal(config: NodeConfig) -> None:

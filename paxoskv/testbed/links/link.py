@@ -8,9 +8,9 @@ import struct
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from paxoskv.verifier.links.disturbance import Direction
-from paxoskv.verifier.links.wire import Wire
-from paxoskv.verifier.ports import LOOPBACK
+from paxoskv.testbed.links.disturbance import Direction
+from paxoskv.testbed.links.wire import Wire
+from paxoskv.testbed.ports import LOOPBACK
 
 LOOK_INTERVAL_S = 0.02
 """How often a link whose target listens no more looks whether it does again."""

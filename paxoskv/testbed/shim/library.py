@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from paxoskv.verifier.shim.page import Page
+from paxoskv.testbed.shim.page import Page
 
 COMPILERS = ("cc", "gcc", "clang")
 TIMEOUT_S = 300.0
@@ -67,7 +67,7 @@ def _compile(library: Path) -> str | None:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         return "needs a C compiler (cc), and none is installed"
-    source = files("paxoskv.verifier.shim").joinpath("shim.c").read_text()
+    source = files("paxoskv.testbed.shim").joinpath("shim.c").read_text()
     command = [compiler, "-O2", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-", "-ldl"]
     done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode:
