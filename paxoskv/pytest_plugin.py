@@ -6,12 +6,12 @@
     paxoskv_node              one node inside the test's process, for one test
 
 All of them are for blocking tests; their attribute `aio` is the same for asyncio tests, with any plugin that runs
-those. A cluster that tests share is as the last one left it: `restore` mends it. To choose the number of nodes or their
-settings, override `paxoskv_settings`:
+those. A cluster that tests share is as the last one left it: `restore` mends it. To choose the number of nodes, or what
+they are set to, override `paxoskv_nodes` or `paxoskv_settings`:
 
     @pytest.fixture(scope="session")
-    def paxoskv_settings():
-        return {"nodes": 5, "election_timeout_s": 1.0}
+    def paxoskv_nodes():
+        return 5
 
 pytest loads this module in every run, so the rest is imported when a fixture is used.
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -31,42 +31,48 @@ FACES = "paxoskv.testing.faces"
 
 
 @pytest.fixture(scope="session")
-def paxoskv_settings() -> Mapping[str, Any]:
-    """What the fixtures give to `paxoskv.testing.cluster`; to be overridden."""
+def paxoskv_nodes() -> int:
+    """How many nodes a cluster has; to be overridden."""
+    return 3
+
+
+@pytest.fixture(scope="session")
+def paxoskv_settings() -> Mapping[str, object]:
+    """The settings of every node, by their names in a configuration file; to be overridden."""
     return {}
 
 
 @pytest.fixture
-def paxoskv_cluster(paxoskv_settings: Mapping[str, Any]) -> Iterator[Cluster]:
+def paxoskv_cluster(paxoskv_nodes: int, paxoskv_settings: Mapping[str, object]) -> Iterator[Cluster]:
     """A cluster of real nodes on free ports, for one test: `paxoskv.testing.Cluster`."""
-    yield from _cluster(paxoskv_settings)
+    yield from _cluster(paxoskv_nodes, paxoskv_settings)
 
 
 @pytest.fixture(scope="module")
-def paxoskv_module_cluster(paxoskv_settings: Mapping[str, Any]) -> Iterator[Cluster]:
+def paxoskv_module_cluster(paxoskv_nodes: int, paxoskv_settings: Mapping[str, object]) -> Iterator[Cluster]:
     """A cluster of real nodes on free ports, for all tests of a module."""
-    yield from _cluster(paxoskv_settings)
+    yield from _cluster(paxoskv_nodes, paxoskv_settings)
 
 
 @pytest.fixture(scope="session")
-def paxoskv_session_cluster(paxoskv_settings: Mapping[str, Any]) -> Iterator[Cluster]:
+def paxoskv_session_cluster(paxoskv_nodes: int, paxoskv_settings: Mapping[str, object]) -> Iterator[Cluster]:
     """A cluster of real nodes on free ports, for all tests of a session."""
-    yield from _cluster(paxoskv_settings)
+    yield from _cluster(paxoskv_nodes, paxoskv_settings)
 
 
 @pytest.fixture
-def paxoskv_node() -> Iterator[Node]:
+def paxoskv_node(paxoskv_settings: Mapping[str, object]) -> Iterator[Node]:
     """One node inside this process, for one test: `paxoskv.testing.Node`."""
     from paxoskv import testing
 
-    with testing.node() as node:
+    with testing.node(settings=paxoskv_settings) as node:
         yield node
 
 
-def _cluster(settings: Mapping[str, Any]) -> Iterator[Cluster]:
+def _cluster(nodes: int, settings: Mapping[str, object]) -> Iterator[Cluster]:
     from paxoskv import testing
 
-    with testing.cluster(**settings) as cluster:
+    with testing.cluster(nodes, settings=settings) as cluster:
         yield cluster
 
 

@@ -32,6 +32,7 @@ class LoopThread:
         self._stopped = asyncio.Event()
         self._submitting = threading.RLock()  # a signal's handler may call while its own thread is in `submit`
         self._is_stopped = False
+        self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name=f"paxoskv {what}", daemon=True)
         self._thread.start()
 
@@ -72,14 +73,18 @@ class LoopThread:
         return outcome
 
     def stop(self) -> None:
-        """Take no more, let what runs end by itself for LINGER_S, cancel the rest, and wait for the thread's end."""
-        if self.is_inherited:
-            return
+        """Do what `begin_stop` says, and wait for the thread's end."""
+        if not self.is_inherited:
+            self.begin_stop()
+            self._thread.join()
+
+    def begin_stop(self) -> Future[None]:
+        """Take no more, let what runs end by itself for LINGER_S, and cancel the rest; the future says when."""
         with self._submitting:
             if not self._is_stopped:
                 self._is_stopped = True
                 self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join()
+        return self._ended
 
     def _begin(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
         with self._submitting:
@@ -88,9 +93,7 @@ class LoopThread:
                 return
         work.close()
         if self.is_inherited:
-            raise RuntimeError(
-                f"the {self._what} was made before the process was forked: make another one in the child"
-            )
+            raise RuntimeError(f"the {self._what} belongs to the process that forked this one: make another one here")
         raise RuntimeError(f"the {self._what} is closed")
 
     def _start(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
@@ -109,6 +112,7 @@ class LoopThread:
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
+        self._ended.set_result(None)
 
     async def _serve(self) -> None:
         await self._stopped.wait()

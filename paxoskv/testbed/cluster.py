@@ -245,9 +245,11 @@ class Cluster:
         """Return the node that leads and that a majority follows; None if there is none within the time."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
-        while (leader := _leader(await self.statuses())) is None and loop.time() < deadline_s:
+        while True:
+            leader = _leader(await self.statuses())
+            if leader is not None or loop.time() > deadline_s:
+                return leader
             await asyncio.sleep(_POLL_S)
-        return leader
 
     # Inside
 

@@ -62,7 +62,7 @@ class Entrance(Generic[B, C]):
         try:
             await _elsewhere(thread, self._engine.open())
         except BaseException:
-            await asyncio.to_thread(thread.stop)
+            await _stopped(thread)
             raise
         return self._aio(thread)
 
@@ -73,7 +73,7 @@ class Entrance(Generic[B, C]):
         try:
             await _elsewhere(thread, self._engine.close())
         finally:
-            await asyncio.to_thread(thread.stop)
+            await _stopped(thread)
 
     def _begin(self) -> LoopThread:
         if self._thread is not None:
@@ -88,3 +88,9 @@ class Entrance(Generic[B, C]):
 
 async def _elsewhere(thread: LoopThread, work: Coroutine[Any, Any, None]) -> None:
     await asyncio.wrap_future(thread.submit(work))
+
+
+async def _stopped(thread: LoopThread) -> None:
+    """Stop the thread without blocking the loop of the test."""
+    await asyncio.wrap_future(thread.begin_stop())
+    thread.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,24 +14,26 @@ from paxoskv.testing.entrance import Entrance
 from paxoskv.testing.single import NodeEngine
 
 
-def cluster(nodes: int = 3, *, directory: Path | None = None, **settings: object) -> Entrance[Cluster, AsyncCluster]:
+def cluster(
+    nodes: int = 3, *, settings: Mapping[str, object] | None = None, directory: Path | None = None
+) -> Entrance[Cluster, AsyncCluster]:
     """Return a cluster of real nodes, to be entered by `with` or `async with`.
 
-    directory: an empty one that is to stay, for journals and logs; a temporary one unless given. settings: of every
-    node, by their names in a configuration file. Entering raises TimeoutError if the nodes do not start. Leaving
+    settings: of every node, by their names in a configuration file. directory: an empty one that is to stay, for
+    journals and logs; a temporary one unless given. Entering raises TimeoutError if the nodes do not start. Leaving
     raises AssertionError if a node has ended that the test had not killed.
     Raises: ValueError.
     """
-    engine = ClusterEngine(nodes, settings, directory)
+    engine = ClusterEngine(nodes, settings or {}, directory)
     return Entrance("cluster", engine, partial(Cluster, engine), partial(AsyncCluster, engine))
 
 
-def node(**settings: object) -> Entrance[Node, AsyncNode]:
+def node(*, settings: Mapping[str, object] | None = None) -> Entrance[Node, AsyncNode]:
     """Return one node inside this process, to be entered by `with` or `async with`.
 
     settings: by their names in a configuration file. Entering raises ConfigError for wrong ones.
     """
-    engine = NodeEngine(settings)
+    engine = NodeEngine(settings or {})
     return Entrance("node", engine, partial(Node, engine), partial(AsyncNode, engine))
 
 

@@ -2,8 +2,8 @@
 
 The first line is the plan; then `{"set": {"1>2": {"cut": true}, ...}}` changes what it names, `{"heal": true}` mends
 everything, `{"guard": PID}` names a process that must not outlive the owner of the cluster, `{"sweep": [DIRECTORY]}`
-directories that must not. Every answer is `{"counts": {"1>2": {"frames": 12, ...}, ...}}`. When the input ends the owner
-is gone: every guarded process that still runs is killed, the directories are removed, and this process ends.
+directories that must not. Every answer is `{"counts": {"1>2": {"frames": 12, ...}, ...}}`. When the input ends the
+owner is gone: every guarded process that still runs is killed, the directories are removed, and this process ends.
 """
 
 from __future__ import annotations

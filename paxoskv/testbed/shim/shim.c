@@ -183,11 +183,11 @@ static int sync_file(int fd, int (*sync)(int)) {
         for (;;)
             nap(NS_PER_S);
     }
-    uint32_t delay_ms = page->sync_delay_ms;
-    if (delay_ms || page->sync_hangs)
+    if (page->sync_delay_ms || page->sync_hangs)
         page->syncs_slow++;
-    if (delay_ms)
-        nap(delay_ms * 1000000L);
+    /* in small pieces: a disk that is healed goes on at once */
+    for (int64_t waited_ns = 0; waited_ns < page->sync_delay_ms * 1000000LL; waited_ns += POLL_NS)
+        nap(POLL_NS);
     while (page->sync_hangs)
         nap(POLL_NS);
     int failure = page->sync_errno;
