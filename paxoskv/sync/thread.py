@@ -87,13 +87,14 @@ class LoopThread:
         return self._ended
 
     def _begin(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:
+        if self.is_inherited:  # before the lock, which a thread of the parent may have held
+            work.close()
+            raise RuntimeError(f"the {self._what} belongs to the process that forked this one: make another one here")
         with self._submitting:
-            if not self._is_stopped and not self.is_inherited:
+            if not self._is_stopped:
                 self._loop.call_soon_threadsafe(self._start, work, outcome)
                 return
         work.close()
-        if self.is_inherited:
-            raise RuntimeError(f"the {self._what} belongs to the process that forked this one: make another one here")
         raise RuntimeError(f"the {self._what} is closed")
 
     def _start(self, work: Coroutine[Any, Any, T], outcome: Future[T]) -> None:

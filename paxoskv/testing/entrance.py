@@ -52,6 +52,8 @@ class Entrance(Generic[B, C]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         thread = self._running()
+        if thread.is_inherited:  # a forked child leaves its parent's nodes alone
+            return
         try:
             thread.call(self._engine.close())
         finally:
@@ -70,6 +72,8 @@ class Entrance(Generic[B, C]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         thread = self._running()
+        if thread.is_inherited:
+            return
         try:
             await _elsewhere(thread, self._engine.close())
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,14 +36,14 @@ class NodeEngine:
     def __init__(self, settings: Mapping[str, object]) -> None:
         self._settings = settings
         self._ports = Ports()
-        self._directory: tempfile.TemporaryDirectory[str]
+        self._directory: Path
         self._stop = asyncio.Event()
         self._serving: asyncio.Task[None]
         self.endpoint = ""
 
     async def open(self) -> None:
         """Start the node and wait until it leads. Raises: NodeFailure, ConfigError, TimeoutError."""
-        self._directory = tempfile.TemporaryDirectory(prefix="paxoskv-")
+        self._directory = Path(tempfile.mkdtemp(prefix="paxoskv-"))
         try:
             config = self._config()
             self.endpoint = config.listen_client
@@ -68,12 +69,11 @@ class NodeEngine:
         return await node_status(self.endpoint, timeout_s=STATUS_TIMEOUT_S)
 
     def _config(self) -> NodeConfig:
-        root = Path(self._directory.name)
         client, peer = (f"{LOOPBACK}:{self._ports.take()}" for _ in range(2))
         values = {**SETTINGS, **self._settings, "cluster": f"1={peer}", "listen_client": client}
-        file = root / "node1.toml"
+        file = self._directory / "node1.toml"
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
-        return load({"node": "1", "dir": str(root / "node1"), "bootstrap": True}, {}, file)
+        return load({"node": "1", "dir": str(self._directory / "node1"), "bootstrap": True}, {}, file)
 
     async def _wait_until_it_leads(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -94,4 +94,4 @@ class NodeEngine:
 
     def _clean_up(self) -> None:
         self._ports.release()
-        self._directory.cleanup()
+        shutil.rmtree(self._directory)

@@ -19,6 +19,12 @@ README = Path(__file__).parents[2] / "README.md"
 BINARIES = Path(sys.executable).parent
 
 
+def block(language: str, words: str) -> str:
+    """Return the only block of a language with these words in it."""
+    (found,) = [text for text in blocks(language) if words in text]
+    return found
+
+
 def blocks(language: str) -> list[str]:
     """Return the fenced blocks of a language, in their order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
@@ -82,3 +88,8 @@ def test_the_python_program_works(reader: Reader) -> None:
     out = reader.run(sys.executable, "-c", reader.adapt(blocks("python")[0]))
     assert out.splitlines()[0] == "b'blue' 1 1"
     assert out.splitlines()[1:] == ["changed", "b'config/color' b'green'"]
+
+
+def test_the_blocking_program_works(reader: Reader) -> None:
+    out = reader.run(sys.executable, "-c", reader.adapt(block("python", 'kv.put("config/color", "red")')))
+    assert out == "b'red'\n"

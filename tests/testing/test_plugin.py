@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,15 @@ def test_fixtures_for_blocking_and_asyncio_tests(project: Project) -> None:
         """
     )
     project.run().assert_outcomes(passed=4)
+
+
+def test_the_readmes_test_works_when_pasted(project: Project) -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (pasted,) = [block for block in blocks if "def test_" in block]
+    (project.path / "test_worker.py").write_text(pasted)
+    project.run().assert_outcomes(passed=1)
 
 
 def test_scopes_nodes_and_settings(project: Project) -> None:
