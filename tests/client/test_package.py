@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from importlib import resources
 from pathlib import Path
 
 import paxoskv
 
+PROJECT = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text(encoding="utf-8"))
+
 
 def test_version_is_the_one_of_the_package() -> None:
-    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
-    assert paxoskv.__version__ == project["version"]
+    assert paxoskv.__version__ == PROJECT["project"]["version"]
 
 
 def test_every_public_error_has_the_common_base() -> None:
@@ -22,3 +24,9 @@ def test_every_public_error_has_the_common_base() -> None:
 def test_everything_exported_exists() -> None:
     missing = [name for name in paxoskv.__all__ if not hasattr(paxoskv, name)]
     assert not missing
+
+
+def test_type_checkers_find_our_types() -> None:
+    """PEP 561. The wheel is made of the whole package, so what is here is there."""
+    assert resources.files("paxoskv").joinpath("py.typed").is_file()
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["paxoskv"]}

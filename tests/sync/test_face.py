@@ -97,14 +97,14 @@ def test_the_loop_ends_with_the_last_client(node: FakeNode) -> None:
             assert other.get("k").value == b"v"
             assert len(set(threading.enumerate()) - before) == 1
         assert one.get("k").value == b"v"
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_client_that_nobody_answers_leaves_no_thread(ports: PortLease) -> None:
     before = set(threading.enumerate())
     with pytest.raises(paxoskv.Unavailable, match="no node answered"):
         sync.connect(f"127.0.0.1:{ports.take(1)[0]}", timeout_s=0.1).__enter__()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_scan_may_be_left_early_and_outlive_its_client(node: FakeNode) -> None:

@@ -82,7 +82,7 @@ def test_an_interrupt_while_entering_leaves_nothing_behind(node: FakeNode) -> No
     with pytest.raises(KeyboardInterrupt):
         sync.connect(node.endpoint, timeout_s=60).__enter__()
     pressing.join()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_interrupt_in_the_block_closes_the_client(node: FakeNode) -> None:
@@ -94,7 +94,7 @@ def test_an_interrupt_in_the_block_closes_the_client(node: FakeNode) -> None:
     before = set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         story()
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     assert node.received("close")
 
 
