@@ -95,7 +95,7 @@ class FollowerReads:
         self._asked_s = 0.0
         self._waiting: list[int] = []
         self._asked: list[int] = []
-        self._ready: list[tuple[Slot, int]] = []
+        self._ready: list[tuple[Slot, int, float]] = []
 
     def add(self, token: int) -> None:
         """A read arrived here."""
@@ -113,22 +113,28 @@ class FollowerReads:
     def on_answer(self, msg: ReadAnswer) -> None:
         """Take the slot for the current ask; an answer to another one is late and means nothing (P31)."""
         if msg.ask == self._ask:
-            self._ready += [(msg.read_slot, token) for token in self._asked]
+            self._ready += [(msg.read_slot, token, self._asked_s) for token in self._asked]
             self._asked = []
 
     def release(self, commit_slot: Slot, out: Effects) -> None:
         """Hand out the reads whose slot has been reached."""
         if self._ready:
-            out.reads_ready += [token for slot, token in self._ready if slot <= commit_slot]
-            self._ready = [(slot, token) for slot, token in self._ready if slot > commit_slot]
+            out.reads_ready += [token for slot, token, _ in self._ready if slot <= commit_slot]
+            self._ready = [ready for ready in self._ready if ready[0] > commit_slot]
 
     def fail_overdue(self, before_s: float, out: Effects) -> None:
-        """Give up an ask sent before `before_s`: it, or its answer, is lost."""
+        """Give up what was asked before `before_s`: a message is lost, or this node is too far behind the answer.
+
+        How long it takes to catch up nobody can say; others serve meanwhile (P33).
+        """
         if self._asked and self._asked_s <= before_s:
             out.reads_failed += self._asked
             self._asked = []
+        if self._ready:
+            out.reads_failed += [token for _, token, asked_s in self._ready if asked_s <= before_s]
+            self._ready = [ready for ready in self._ready if ready[2] > before_s]
 
     def fail(self, out: Effects) -> None:
         """The leader changed or is unknown: give up whatever is not answered yet."""
-        out.reads_failed += self._asked + self._waiting + [token for _, token in self._ready]
+        out.reads_failed += self._asked + self._waiting + [token for _, token, _ in self._ready]
         self._asked, self._waiting, self._ready = [], [], []

@@ -17,8 +17,8 @@ class Mood:
 
     delay_s: mean of an exponential distribution, beside `base_s`. bytes_per_s: 0 is without limit.
     loss, duplicate, reorder, corrupt: probability of a frame. fragment: probability that a chunk arrives in two.
-    held_tag, held_s: frames that begin with this tag take so much longer. copied_tag, copied_s: such frames arrive
-    once more, that much later. Tags are those of `net.codec`, 0 is none.
+    held_tags, held_s: frames that begin with one of these tags take so much longer. copied_tags, copied_s: such frames
+    arrive once more, that much later. Tags are those of `net.codec`.
     """
 
     base_s: float = 0.0001
@@ -29,15 +29,15 @@ class Mood:
     reorder: float = 0.0
     corrupt: float = 0.0
     fragment: float = 0.0
-    held_tag: int = 0
+    held_tags: tuple[int, ...] = ()
     held_s: float = 0.0
-    copied_tag: int = 0
+    copied_tags: tuple[int, ...] = ()
     copied_s: float = 0.0
 
     @property
     def meddles(self) -> bool:
         """Whether single frames are treated badly."""
-        return bool(self.loss or self.duplicate or self.reorder or self.corrupt or self.held_tag or self.copied_tag)
+        return bool(self.loss or self.duplicate or self.reorder or self.corrupt or self.held_tags or self.copied_tags)
 
 
 class Link:

@@ -17,7 +17,6 @@ _MARKS: tuple[tuple[str, str, str], ...] = (
     ("connection refused", "this is the port for", "stranger refused"),
     ("peer refused", "another incarnation", "emptied node found out"),
     ("peer refused", "", "stranger refused"),
-    ("peer connection lost", "not answered for too long", "connection timed out"),
     ("peer unreachable", "nobody listens", "process gone"),
     ("the disk has space again", "", "full disk waited out"),
     ("starting on a full disk", "", "start on a full disk"),

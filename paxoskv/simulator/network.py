@@ -101,6 +101,10 @@ class Network:
         elif "wait to be read" in reason:
             self._marks.hit("slow reader cut off")
 
+    def on_timeout(self) -> None:
+        """A kernel has given up a connection."""
+        self._marks.hit("connection timed out")
+
     def delay(self, link: Link) -> float:
         """Draw how long something travels on a link now."""
         mood = link.mood

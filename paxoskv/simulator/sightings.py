@@ -68,6 +68,8 @@ class Sightings:
             self._hit("consent refused: a leader is heard")
         if out.role_changed:
             self._on_role(replica, out, heard, now)
+        if replica._candidate is not None and type(heard) is Promise:
+            self._on_waiting(replica, replica._candidate)
         if out.load:
             self._hit("catch-up from the journal")
         if out.reads_failed:
@@ -113,6 +115,13 @@ class Sightings:
         if any(value != NOOP for value in recovered):
             self._hit("value of an earlier ballot proposed again")
 
+    def _on_waiting(self, replica: Replica, candidate: Candidate) -> None:
+        """A candidate does not lead yet, whatever it has heard."""
+        if not candidate.has_quorum() or candidate.best_informed()[0] > replica.log.commit_slot:
+            return
+        if any(report.faulty for report in candidate._reports.values()):
+            self._hit("phase 1 waits for a faulty slot")
+
     # Elections
 
     def _look_at_prepare(self, replica: Replica, sender: NodeId, message: Prepare) -> None:
@@ -143,8 +152,6 @@ class Sightings:
             self._hit("parts of two answers")
         elif report is not None and report.complete:
             self._hit("promise repeated")
-        if candidate.has_quorum() and message.faulty:
-            self._hit("phase 1 waits for a faulty slot")
         self._compare_votes(candidate, message)
 
     def _compare_votes(self, candidate: Candidate, message: Promise) -> None:

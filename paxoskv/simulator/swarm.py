@@ -46,7 +46,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
         programs=programs,
         turn_s=rng.choice((0.0, 0.00005, 0.002)),
         sync_s=rng.choice((0.0001, 0.0005, 0.005)),
-        kernel_bytes=rng.choice((200, 4_000, 1 << 16, 1 << 16)),
+        kernel_bytes=rng.choice((200, 4_000) if forced else (200, 4_000, 1 << 16, 1 << 16)),
         ending=rng.getrandbits(32),
         events=_events(rng, safety_s, kinds),
     )
@@ -72,7 +72,7 @@ def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
 
 def _forced(rng: Random) -> dict[str, int]:
     """Bounds so small that a configuration would not allow them; the queue of a peer still holds any one message."""
-    return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": 6_000}
+    return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": rng.choice((2_000, 6_000))}
 
 
 def _small_parts() -> dict[str, float]:

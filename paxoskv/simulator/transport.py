@@ -218,9 +218,9 @@ class Transport:
             if mood.loss and rng.random() < mood.loss:
                 continue
             tag = tag_of(frame)
-            if tag and tag == mood.copied_tag:
+            if tag in mood.copied_tags:
                 self.inject(frame, mood.copied_s * rng.uniform(0.5, 1.5))
-            if tag and tag == mood.held_tag:
+            if tag in mood.held_tags:
                 self.inject(frame, mood.held_s * rng.uniform(0.5, 1.5))
             elif mood.reorder and rng.random() < mood.reorder:
                 self.inject(frame, rng.random() * rng.choice((0.005, 0.05, _LATE_S_MAX)))
@@ -262,6 +262,7 @@ class Transport:
                 self.release()
                 return
             self.is_broken = True
+            self._network.on_timeout()
             self.process.report(self._lose, TimeoutError("the other side has not answered for too long"))
 
     def _answer_with_reset(self, data: bytes) -> None:

@@ -195,6 +195,19 @@ def test_only_an_overdue_question_is_given_up_and_what_waits_may_be_asked_next()
     assert out == Effects(send_now=[Envelope(3, ReadAsk(41)), Envelope(3, ReadAsk(42))], reads_failed=[1])
 
 
+def test_a_read_is_given_up_by_a_node_that_does_not_catch_up() -> None:
+    """P33: it would be held for as long as the node is behind, whoever has asked in the meantime."""
+    reads, out = FollowerReads(40), Effects()
+    reads.add(1)
+    reads.ask(3, 10.0, Effects())
+    assert answered(reads, 41, read_slot=6, commit_slot=5) == Effects()
+    reads.fail_overdue(9.9, out)
+    assert out.reads_failed == []
+    reads.fail_overdue(10.0, out)
+    reads.release(6, out)
+    assert out == Effects(reads_failed=[1])
+
+
 def test_a_change_of_leader_fails_everything_unanswered() -> None:
     reads, out = FollowerReads(40), Effects()
     reads.add(1)

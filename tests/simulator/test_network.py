@@ -169,7 +169,7 @@ def test_a_damaged_frame_is_seen_by_its_checksum() -> None:
 
 @pytest.mark.parametrize(("mood", "held"), [("held", True), ("copied", False)])
 def test_messages_of_one_kind_are_late_or_come_again(mood: str, held: bool) -> None:
-    moods: dict[str, Any] = {f"{mood}_tag": 7, f"{mood}_s": 1.0}
+    moods: dict[str, Any] = {f"{mood}_tags": (7,), f"{mood}_s": 1.0}
     place = Place(**moods)
     place.dial()
     chosen, other = frame(b"\x92\x07\x01"), frame(b"\x92\x08\x01")

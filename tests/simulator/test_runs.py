@@ -62,6 +62,20 @@ def test_the_faults_happen() -> None:
     assert len([mark for mark in MARKS if totals.marks[mark]]) > 50
 
 
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        ("rotten votes", "phase 1 meets a faulty slot"),
+        ("rotten votes", "phase 1 waits for a faulty slot"),
+        ("rotten votes", "promise repeated"),
+        ("rotten votes", "parts of two answers"),
+        ("late promises", "stale promise"),
+    ],
+)
+def test_faults_made_for_elections_bring_what_is_rare(kind: str, mark: str) -> None:
+    assert any(run_seed(seed, kinds=(kind,)).marks[mark] for seed in range(1, 101))
+
+
 def test_a_plan_survives_being_written_down() -> None:
     plan = draw(5)
     assert Plan.from_json(plan.to_json()) == plan

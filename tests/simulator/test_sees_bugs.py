@@ -10,6 +10,7 @@ import pytest
 from paxoskv.kv.sessions import Session
 from paxoskv.node.engine import Engine
 from paxoskv.paxos.acceptor import Acceptor
+from paxoskv.paxos.candidate import Candidate
 from paxoskv.paxos.learner import Learner
 from paxoskv.paxos.reads import LeaderReads
 from paxoskv.simulator import Result, run_seed
@@ -52,6 +53,18 @@ def without_waiting_for_the_disk(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Engine, "_carry_out", hasty)
 
 
+def with_stale_promises(patch: pytest.MonkeyPatch) -> None:
+    """P11."""
+    on_promise = Candidate.on_promise
+
+    def credulous(self: Candidate, sender: int, msg: Any) -> None:
+        own, self.ballot = self.ballot, msg.ballot
+        on_promise(self, sender, msg)
+        self.ballot = own
+
+    patch.setattr(Candidate, "on_promise", credulous)
+
+
 def without_the_check_of_commits(patch: pytest.MonkeyPatch) -> None:
     """P14."""
 
@@ -88,6 +101,7 @@ BUGS = {
     "promises are not saved": Bug(without_saving_promises, {"I2"}),
     "votes are not saved": Bug(without_saving_votes, {"I2"}),
     "messages do not wait for the disk": Bug(without_waiting_for_the_disk, {"I2"}),
+    "promises of other ballots count": Bug(with_stale_promises, {"P2b", "I1", "I3"}, ("late promises",)),
     "commits need no vote of their ballot": Bug(
         without_the_check_of_commits, {"I3", "P2b"}, ("isolate", "split", "duel", "kill")
     ),

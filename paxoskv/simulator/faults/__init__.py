@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from paxoskv.simulator.faults import copies, disks, links, partitions, processes, strangers
+from paxoskv.simulator.faults import copies, disks, elections, links, partitions, processes, strangers
 from paxoskv.simulator.faults.catalogue import CATALOGUE, Fault
 
-__all__ = ["CATALOGUE", "Fault", "copies", "disks", "links", "partitions", "processes", "strangers"]
+__all__ = ["CATALOGUE", "Fault", "copies", "disks", "elections", "links", "partitions", "processes", "strangers"]

@@ -68,13 +68,14 @@ def _damage(node: SimulatedNode, rng: Random, table: str, column: str, key: str)
         return
     row_key, content = rng.choice(rows[: rng.choice((2, 30))])
     try:
-        database.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (_flipped(content, rng), row_key))
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (flipped(content, rng), row_key))
     except sqlite3.IntegrityError:
         return  # a flipped bit made it equal to another key
     node.disk.ruined = f"a bit of {column} in {table} {row_key!r} has flipped"
 
 
-def _flipped(content: int | bytes, rng: Random) -> int | bytes:
+def flipped(content: int | bytes, rng: Random) -> int | bytes:
+    """Return `content` with one bit the other way round."""
     if isinstance(content, int):
         return content ^ 1 << rng.randrange(40)
     if not content:
@@ -109,7 +110,7 @@ def lying_disk(scene: Scene, rng: Random) -> None:
     scene.later(seconds, node.disk.stop_lying)
 
 
-@fault("older image", "S14", "a node is started on a copy of its directory made earlier", per_minute=6)
+@fault("older image", "S14", "a node is started on a copy of its directory made earlier", per_minute=12)
 def older_image(scene: Scene, rng: Random) -> None:
     """Peers know that it has gone further: it must not vote again (P3, P4)."""
     node = scene.victim(rng)

@@ -54,13 +54,13 @@ def reorder(scene: Scene, rng: Random) -> None:
 @fault("hold back", "S3", "all messages of one kind between nodes are late, by up to seconds", per_minute=30)
 def hold_back(scene: Scene, rng: Random) -> None:
     """A Promise that arrives after two more elections, an Accepted after the slot is settled (P11, P31)."""
-    _for_a_while(scene, rng, peers=True, held_tag=rng.choice(_TAGS), held_s=rng.choice((0.05, 0.5, 2.0)))
+    _for_a_while(scene, rng, peers=True, held_tags=(rng.choice(_TAGS),), held_s=rng.choice((0.05, 0.5, 2.0)))
 
 
 @fault("copy late", "S2", "all messages of one kind between nodes arrive once more, up to seconds later", per_minute=30)
 def copy_late(scene: Scene, rng: Random) -> None:
     """Copies find another world than the originals did (P31)."""
-    _for_a_while(scene, rng, peers=True, copied_tag=rng.choice(_TAGS), copied_s=rng.choice((0.05, 0.5, 2.0)))
+    _for_a_while(scene, rng, peers=True, copied_tags=(rng.choice(_TAGS),), copied_s=rng.choice((0.05, 0.5, 2.0)))
 
 
 @fault("corrupt", "R21", "bits flip on the way")
@@ -77,8 +77,8 @@ def fragment(scene: Scene, rng: Random) -> None:
 
 @fault("narrow", "S4", "links have little capacity")
 def narrow(scene: Scene, rng: Random) -> None:
-    """A few kilobytes a second: what is sent piles up."""
-    _for_a_while(scene, rng, bytes_per_s=rng.choice((2_000.0, 20_000.0)))
+    """A few kilobytes a second, or less: what is sent piles up."""
+    _for_a_while(scene, rng, bytes_per_s=rng.choice((300.0, 2_000.0, 20_000.0)))
 
 
 @fault("clog", "S7", "links hold everything back, then let it go at once")

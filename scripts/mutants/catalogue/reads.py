@@ -163,13 +163,13 @@ MUTANTS = (
             Edit(
                 "paxos/reads.py",
                 "FollowerReads.release",
-                "[token for slot, token in self._ready if slot <= commit_slot]",
-                "[token for slot, token in self._ready]",
+                "[token for slot, token, _ in self._ready if slot <= commit_slot]",
+                "[token for slot, token, _ in self._ready]",
             ),
             Edit(
                 "paxos/reads.py",
                 "FollowerReads.release",
-                "[(slot, token) for slot, token in self._ready if slot > commit_slot]",
+                "[ready for ready in self._ready if ready[0] > commit_slot]",
                 "[]",
             ),
         ),
@@ -244,5 +244,19 @@ MUTANTS = (
             ),
         ),
         (_STORY, _UNIT),
+    ),
+    Mutant(
+        "answer-that-is-too-new-hangs",
+        "P33",
+        "a read is given up by a node that does not catch up, not kept for ever",
+        (
+            Edit(
+                "paxos/reads.py",
+                "FollowerReads.fail_overdue",
+                "if self._ready:",
+                "if False:",
+            ),
+        ),
+        (_UNIT,),
     ),
 )

@@ -1,0 +1,85 @@
+"""Faults made for elections: candidates who hear what was said long ago, and quorums that cannot be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from paxoskv.net import codec
+from paxoskv.paxos.messages import Learn, Prepare, Promise
+from paxoskv.simulator.faults.catalogue import fault
+from paxoskv.simulator.faults.disks import flipped
+from paxoskv.simulator.links import Link
+from paxoskv.simulator.node import SimulatedNode
+from paxoskv.simulator.scene import Scene
+
+_PAUSES = 4
+_PREPARE = codec._CHECKS[Prepare][0]
+_PROMISE = codec._CHECKS[Promise][0]
+_LEARN = codec._CHECKS[Learn][0]
+
+
+@fault("late promises", "S3", "a leader comes and goes; a rival out of its reach hears promises late", per_minute=15)
+def late_promises(scene: Scene, rng: Random) -> None:
+    """What a promise says may have been overtaken when the rival stands again under another ballot (P11, P31).
+
+    Each pause lets the rival stand, each return lets the leader choose something of which the rival knows nothing.
+    """
+    leader = scene.leader()
+    if leader is None:
+        return
+    rival = rng.choice([node for node in scene.ids if node != leader.node])
+    timeout_s = leader.config.election_timeout_s
+    period_s = timeout_s * rng.uniform(2.0, 3.5)
+    between = [scene.network.link(leader.node, rival), scene.network.link(rival, leader.node)]
+    scene.cut(between, "drop")
+    scene.later(period_s * _PAUSES, lambda: scene.restore(between))
+    towards = [scene.network.link(node, rival) for node in scene.ids if node not in (rival, leader.node)]
+    scene.while_it_lasts(towards, period_s * _PAUSES, lambda link: _hold_news(link, period_s))
+    for turn in range(_PAUSES):
+        scene.later(period_s * turn, lambda: _pause(leader, timeout_s * 1.5))
+
+
+def _hold_news(link: Link, held_s: float) -> None:
+    """Promises arrive late, and once more even later; lessons late as well, or the rival would know everything."""
+    late = replace(link.mood, held_tags=(_PROMISE, _LEARN), held_s=held_s)
+    link.mood = replace(late, copied_tags=(_PROMISE,), copied_s=1.5 * held_s)
+
+
+def _pause(node: SimulatedNode, seconds: float) -> None:
+    if node.process is not None:
+        node.process.pause(seconds)
+
+
+@fault("rotten votes", "S12", "all nodes die, votes in open slots rot, and a sound node comes back late", per_minute=8)
+def rotten_votes(scene: Scene, rng: Random) -> None:
+    """A quorum is back, and can be trusted for every slot but one, until the late node is there (P5, P13).
+
+    The candidate waits for it, and hears everything of its phase 1 twice meanwhile (P12).
+    """
+    nodes = list(scene.cluster.nodes.values())
+    rng.shuffle(nodes)
+    for node in nodes:
+        node.kill()
+    sound = [node for node in nodes if not _rot_open_vote(scene, node, rng)]
+    for node in nodes:
+        late_s = rng.choice((0.5, 2.0, 4.0)) if node in sound[:1] else 0.01
+        scene.later(late_s, lambda node=node: scene.cluster.start_again(node))  # type: ignore[misc]
+    scene.while_it_lasts(scene.network.links(scene.ids), 4.0, _repeat_phase_1)
+
+
+def _rot_open_vote(scene: Scene, node: SimulatedNode, rng: Random) -> bool:
+    """Damage the vote of a node in its newest slot, unless that is known to be chosen; return whether it was done."""
+    if not scene.may_ruin(node, rng):
+        return False
+    database = node.disk.database
+    row = database.execute("SELECT slot, value FROM votes ORDER BY slot DESC LIMIT 1").fetchone()
+    if row is None or row[0] <= scene.durable_commit(node):
+        return False
+    database.execute("UPDATE votes SET value = ? WHERE slot = ?", (flipped(row[1], rng), row[0]))
+    node.disk.ruined = f"a bit of the vote in slot {row[0]} has flipped"
+    return True
+
+
+def _repeat_phase_1(link: Link) -> None:
+    link.mood = replace(link.mood, copied_tags=(_PREPARE, _PROMISE), copied_s=0.05)
