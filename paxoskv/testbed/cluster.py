@@ -87,7 +87,7 @@ class Cluster:
         try:
             for member in members.values():
                 member.config_file.write_text(cluster._config_text(member, settings or {}))
-                await _make_journal(cluster.config(member.number))
+            await asyncio.gather(*(_make_journal(cluster.config(node)) for node in members))
         except BaseException:
             await cluster.close()
             raise

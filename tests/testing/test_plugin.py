@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,55 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import eventually
+from tests.testing.kit import PATIENCE_S, PLUGIN, ROOT, Project
 
-ROOT = Path(__file__).parents[2]
-PLUGIN = "paxoskv.pytest_plugin"
-PATIENCE_S = 120.0
-INI = """
-[pytest]
-asyncio_mode = auto
-asyncio_default_fixture_loop_scope = function
-filterwarnings = error
-"""
-
-
-class Project:
-    """Somebody's project: test files, and a place for temporary files to be left in."""
-
-    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.path = pytester.path
-        self.temporary = pytester.path / "temporary"
-        self.temporary.mkdir()
-        self._pytester = pytester
-        monkeypatch.setenv("TMPDIR", str(self.temporary))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
-        for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
-            monkeypatch.delenv(name, raising=False)
-        pytester.makeini(INI)
-
-    def write(self, **files: str) -> None:
-        """Write test files."""
-        self._pytester.makepyfile(**files)
-
-    def command(self, *arguments: str) -> list[str]:
-        """Return the command that runs the tests; without the plugins of this repository's own run."""
-        return [sys.executable, "-m", "pytest", "-p", PLUGIN, "-p", "no:cacheprovider", "-v", *arguments]
-
-    def run(self, *arguments: str) -> pytest.RunResult:
-        """Run the tests."""
-        return self._pytester.run(*self.command(*arguments), timeout=PATIENCE_S)
-
-    def left(self) -> list[str]:
-        """Return what is left in the place for temporary files, pytest's own aside."""
-        return [name for name in os.listdir(self.temporary) if not name.startswith("pytest-of-")]
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project; what runs in it must leave nothing behind."""
-    project = Project(pytester, monkeypatch)
-    yield project
-    assert project.left() == []
+SWEEP_S_MAX = 30.0
+"""It takes some milliseconds, on a machine that is not too busy."""
 
 
 def test_fixtures_for_blocking_and_asyncio_tests(project: Project) -> None:
@@ -92,15 +46,6 @@ def test_fixtures_for_blocking_and_asyncio_tests(project: Project) -> None:
         """
     )
     project.run().assert_outcomes(passed=4)
-
-
-def test_the_readmes_test_works_when_pasted(project: Project) -> None:
-    blocks = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    (pasted,) = [block for block in blocks if "def test_" in block]
-    (project.path / "test_worker.py").write_text(pasted)
-    project.run().assert_outcomes(passed=1)
 
 
 def test_scopes_nodes_and_settings(project: Project) -> None:
@@ -229,8 +174,8 @@ async def test_tests_that_are_killed_leave_nothing_behind(
     assert len(pids) == 3
     assert all(lives(pid) for pid in pids)
     end(stuck.pid, signal.SIGKILL)
-    await eventually(lambda: not any(lives(pid) for pid in pids), PATIENCE_S, "the end of the nodes")
-    await eventually(lambda: not project.left(), PATIENCE_S, "the end of the directory")
+    await eventually(lambda: not any(lives(pid) for pid in pids), SWEEP_S_MAX, "the end of the nodes")
+    await eventually(lambda: not project.left(), SWEEP_S_MAX, "the end of the directory")
 
 
 async def test_an_interrupted_run_leaves_nothing_behind(project: Project, stuck: subprocess.Popen[bytes]) -> None:

@@ -6,6 +6,7 @@ from scripts.mutants.catalogue import (
     client,
     durability,
     elections,
+    faces,
     learning,
     machine,
     node,
@@ -27,6 +28,7 @@ ALL: tuple[Mutant, ...] = (
     *storage.MUTANTS,
     *node.MUTANTS,
     *client.MUTANTS,
+    *faces.MUTANTS,
 )
 
 
