@@ -111,9 +111,11 @@ class LoopThread:
             self._loop.call_soon_threadsafe(task.cancel)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-        self._ended.set_result(None)
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        finally:
+            self._ended.set_result(None)
 
     async def _serve(self) -> None:
         await self._stopped.wait()
@@ -137,7 +139,7 @@ class SharedLoop:
     """The loop of all blocking clients of this process. It runs while anybody has it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # for a signal's handler, as above
         self._thread: LoopThread | None = None
         self._users = 0
         self._inherited: list[LoopThread] = []
@@ -168,7 +170,7 @@ class SharedLoop:
         it here would reach into what both processes share."""
         if self._thread is not None:
             self._inherited.append(self._thread)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread = None
         self._users = 0
 

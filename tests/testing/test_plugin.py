@@ -97,6 +97,10 @@ def test_side_by_side_under_xdist(project: Project) -> None:
         test_many="""
         import pytest
 
+        @pytest.fixture(scope="session")
+        def paxoskv_nodes():
+            return 1
+
         @pytest.mark.parametrize("number", range(4))
         def test_own(paxoskv_cluster, number):
             with paxoskv_cluster.client(timeout_s=60) as kv:
