@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sortedcontainers import SortedList
 
 from paxoskv.kv.digest import MASK, of_record
-from paxoskv.kv.records import CREATED, VALUE, VERSION, Record
+from paxoskv.kv.records import VALUE, Record
+
+_Entry = tuple[bytes, int, int, int, int, int]
+"""A record and, as its last item, its digest: so that a write need not read the value before it."""
+
+_DIGEST: Final = 5
 
 
 class Store:
@@ -16,43 +23,44 @@ class Store:
     The order lives beside the map, so that overwriting a key and reading one cost no more than in a plain dict.
     """
 
-    __slots__ = ("_order", "_records", "contents", "revision")
+    __slots__ = ("_entries", "_order", "contents", "revision")
 
     def __init__(self) -> None:
         self.revision = 0
         self.contents = 0
-        self._records: dict[bytes, Record] = {}
+        self._entries: dict[bytes, _Entry] = {}
         self._order: SortedList = SortedList()
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._entries)
 
     def get(self, key: bytes) -> Record | None:
         """Return the record of `key`, None if it is absent."""
-        return self._records.get(key)
+        entry = self._entries.get(key)
+        return None if entry is None else entry[:_DIGEST]
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set `key` to `value`: one revision. A key that was absent begins again at version 1."""
         self.revision = revision = self.revision + 1
-        prior = self._records.get(key)
+        prior = self._entries.get(key)
         if prior is None:
-            record = (value, revision, revision, 1, 0)
+            created, version, replaced = revision, 1, 0
             self._order.add(key)
-            change = of_record(key, record)
         else:
-            record = (value, prior[CREATED], revision, prior[VERSION] + 1, 0)
-            change = of_record(key, record) - of_record(key, prior)
-        self.contents = (self.contents + change) & MASK
-        self._records[key] = record
+            _, created, _, version, _, replaced = prior
+            version += 1
+        digest = of_record(key, value, created, revision, version, 0)
+        self.contents = (self.contents + digest - replaced) & MASK
+        self._entries[key] = (value, created, revision, version, 0, digest)
 
     def delete(self, key: bytes) -> bool:
         """Remove `key`: one revision if it was there, else nothing. Return whether it was."""
-        prior = self._records.pop(key, None)
+        prior = self._entries.pop(key, None)
         if prior is None:
             return False
         self.revision += 1
         self._order.remove(key)
-        self.contents = (self.contents - of_record(key, prior)) & MASK
+        self.contents = (self.contents - prior[_DIGEST]) & MASK
         return True
 
     def range(
@@ -67,7 +75,7 @@ class Store:
         found: list[tuple[bytes, Record]] = []
         size_bytes = 0
         for key in self._order.irange(start, end or None, (True, False)):
-            record = self._records[key]
+            record = self._entries[key][:_DIGEST]
             if keys_only:
                 record = (b"", *record[1:])
             size_bytes += len(key) + len(record[VALUE])
