@@ -253,7 +253,7 @@ MUTANTS = (
                 "kv/store.py",
                 "Store.put",
                 "self.revision = revision = self.revision + 1",
-                "self.revision = revision = self.revision + (key not in self._entries)",
+                "self.revision = revision = self.revision + (key not in self._packed)",
             ),
         ),
         (_STORE, _MACHINE),
