@@ -24,7 +24,7 @@ LEASE: Final = 4
 _HEADER = Struct(">5Q")
 
 header: Final = _HEADER.unpack_from
-"""Returns (digest, created, modified, version, lease) of a packed record. The digest saves a write reading the value."""
+"""Returns (digest, created, modified, version, lease) of a packed record. A write needs not read the value then."""
 
 
 def pack(digest: int, created: int, modified: int, version: int, lease: int, value: bytes) -> bytes:
