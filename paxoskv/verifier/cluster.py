@@ -17,7 +17,7 @@ from paxoskv.storage.lockfile import DirectoryLock
 from paxoskv.verifier.links.network import CLIENTS, Addresses, Network
 from paxoskv.verifier.ports import LOOPBACK, Ports
 from paxoskv.verifier.process import NodeProcess
-from paxoskv.verifier.shim.library import Shim
+from paxoskv.verifier.shim.compiled import Shim
 from paxoskv.verifier.shim.page import Page
 
 STATUS_TIMEOUT_S = 0.5

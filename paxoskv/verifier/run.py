@@ -15,7 +15,7 @@ from paxoskv.verifier.cluster import Cluster
 from paxoskv.verifier.evidence import Counter, Evidence, Final
 from paxoskv.verifier.faults import Fault
 from paxoskv.verifier.observer import Observer
-from paxoskv.verifier.shim.library import prepare
+from paxoskv.verifier.shim.compiled import prepare
 from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import Torment, mend, unavailable
 from paxoskv.verifier.workload import CONNECT_TIMEOUT_S, Workload

@@ -15,7 +15,7 @@ from paxoskv.verifier.exhaustive import flips, syncs
 from paxoskv.verifier.exhaustive.crash import Loss
 from paxoskv.verifier.exhaustive.syncs import Ledger, SyncRun, Tally
 from paxoskv.verifier.run import CannotRun
-from paxoskv.verifier.shim.library import prepare
+from paxoskv.verifier.shim.compiled import prepare
 
 pytestmark = pytest.mark.cluster
 

@@ -26,7 +26,7 @@ from paxoskv.verifier.exhaustive.crash import write_files as put_files
 from paxoskv.verifier.exhaustive.flip import LINE_BYTES_MAX, Flip, Found, task_line
 from paxoskv.verifier.exhaustive.opening import Outcome
 from paxoskv.verifier.run import CannotRun, agree
-from paxoskv.verifier.shim.library import Shim
+from paxoskv.verifier.shim.compiled import Shim
 
 VICTIM = 1
 WRITES = 8

@@ -19,7 +19,7 @@ from paxoskv.verifier.cluster import Cluster
 from paxoskv.verifier.exhaustive.crash import Files, Loss, read_files, remains_of, write_files
 from paxoskv.verifier.links.disturbance import HEALTHY, Disturbance
 from paxoskv.verifier.run import CannotRun, agree
-from paxoskv.verifier.shim.library import prepare
+from paxoskv.verifier.shim.compiled import prepare
 from paxoskv.verifier.shim.page import Page
 
 VICTIM, PARTNER, NEWCOMER = 1, 2, 3
