@@ -11,7 +11,7 @@ import pytest
 
 from paxoskv.node.exits import JOURNAL_FAILED
 from paxoskv.verifier.shim import library
-from paxoskv.verifier.shim.library import Shim
+from paxoskv.verifier.shim.compiled import Shim
 from paxoskv.verifier.shim.page import Page
 from tests.cluster.kit import Cluster, NodeProcess
 from tests.cluster.workload import Workload, check

@@ -14,7 +14,7 @@ import pytest_asyncio
 from paxoskv import PaxoskvError, connect
 from paxoskv.verifier.cluster import Cluster
 from paxoskv.verifier.observer import Observer
-from paxoskv.verifier.shim.library import prepare
+from paxoskv.verifier.shim.compiled import prepare
 from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import mend
 from tests.support import eventually

@@ -17,7 +17,7 @@ import pytest
 
 from paxoskv.verifier.exhaustive.crash import Loss, remains_of
 from paxoskv.verifier.shim import library
-from paxoskv.verifier.shim.library import Shim, prepare
+from paxoskv.verifier.shim.compiled import Shim, prepare
 from paxoskv.verifier.shim.page import Page
 
 WRITER = """
