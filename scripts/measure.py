@@ -10,6 +10,7 @@ Each starts throwaway clusters below --dir, prints one JSON document with median
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 import statistics
@@ -135,7 +136,9 @@ def compare(parent: Path, rounds: int, seconds: float) -> None:
         theirs, ours = [], []
         for number in range(rounds):
             click.echo(f"{op}, {clients} clients: round {number + 1} of {rounds}", err=True)
+            os.sync()  # what ran before is not to burden what comes
             theirs.append(etcd(parent, op, clients, seconds))
+            os.sync()
             with cluster(parent) as made:
                 ours.append(made.bench(op, clients, seconds))
         document[f"{op}_{clients}"] = {
@@ -182,6 +185,7 @@ def size(parent: Path, keys: tuple[int, ...], seconds: float, clients: int) -> N
             click.echo(f"{count} keys", err=True)
             made.bench("get", clients, 0.5, "--keys", str(count))  # fills them
             resident = made.resident_mb()
+            os.sync()  # or the load waits for the disk to take the filling
             load = made.bench("put", clients, seconds, "--keys", str(count))
             row = {"keys": count, "put_per_s": load["ops_per_s"], "p99_ms": load["p99_ms"], "errors": load["errors"]}
             rows.append({**row, "resident_mb": resident, "resident_after_load_mb": made.resident_mb()})

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from paxoskv.kv.records import Record
-
 MASK = (1 << 64) - 1
 """Reduces modulo 2**64; a mask of the sum of a few digests is enough, they need none of their own."""
 
@@ -26,8 +24,7 @@ def mix(digest: int, number: int) -> int:
     return spread ^ spread >> 29
 
 
-def of_record(key: bytes, record: Record) -> int:
+def of_record(key: bytes, value: bytes, created: int, modified: int, version: int, lease: int) -> int:
     """Return the digest of one record; a difference of one byte, or in one number, always gives another one."""
-    value, created, modified, version, lease = record
     checksums = crc32(key) << 32 | crc32(value)
     return mix(checksums + created * _CREATED + version * _VERSION + lease * _LEASE, modified * _ODD)

@@ -26,17 +26,23 @@ class Session:
         self.reply_bytes = 0
 
     def acknowledge(self, acked: int) -> None:
-        """Forget the replies up to the number `acked`."""
-        if acked <= self.acked:
+        """Forget the replies up to the number `acked`, which is mostly the next one."""
+        if acked == self.acked + 1:
+            self._forget(acked)
+        elif acked <= self.acked:
             return
-        # A client may jump by 2**62: never count further than what is there.
-        near = acked - self.acked <= len(self.replies)
-        settled = range(self.acked + 1, acked + 1) if near else [seq for seq in self.replies if seq <= acked]
-        for seq in settled:
-            reply = self.replies.pop(seq, None)
-            if reply is not None and reply[0] == COMPARE_FAILED:
-                self.reply_bytes -= _value_bytes(reply)
+        elif acked - self.acked <= len(self.replies):
+            for seq in range(self.acked + 1, acked + 1):
+                self._forget(seq)
+        else:  # a client may jump by 2**62: never count further than what is there
+            for seq in [seq for seq in self.replies if seq <= acked]:
+                self._forget(seq)
         self.acked = acked
+
+    def _forget(self, seq: int) -> None:
+        reply = self.replies.pop(seq, None)
+        if reply is not None and reply[0] == COMPARE_FAILED:
+            self.reply_bytes -= _value_bytes(reply)
 
     def keep(self, seq: int, reply: Reply) -> None:
         """Remember the reply of the write `seq` until it is acknowledged."""

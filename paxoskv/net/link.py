@@ -110,6 +110,12 @@ class PeerLink:
         if self._stream is not None:
             self._stream.send(payload)
 
+    def send_at_once(self, payload: bytes) -> None:
+        """Send one frame, or lose it, without waiting for what else this turn of the loop brings."""
+        if self._stream is not None:
+            self._stream.send(payload)
+            self._stream.flush()
+
     def reset(self, reason: str) -> None:
         """Drop the connection and dial again."""
         if self._stream is not None:

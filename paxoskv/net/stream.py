@@ -70,11 +70,20 @@ class FrameStream(asyncio.Protocol):
     def send_frame(self, framed: bytes) -> None:
         """Send what is a whole frame already, on an open connection."""
         if not self._outgoing:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._outgoing.append(framed)
         self._outgoing_bytes += len(framed)
         if self._outgoing_bytes > FLUSH_BYTES:
-            self._flush()
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what the turn has brought so far; for frames that somebody waits for."""
+        outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
+        if not outgoing or self._transport is None or self.closed_because is not None:
+            return
+        self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
+        if self._transport.get_write_buffer_size() > self._write_bytes_max:
+            self.abort(f"more than {self._write_bytes_max} bytes wait to be read by {self.peername}")
 
     def hello_done(self, frame_bytes_max: int) -> None:
         """The other side is known: lift the limits that held until now."""
@@ -86,7 +95,7 @@ class FrameStream(asyncio.Protocol):
     def close(self, reason: str) -> None:
         """Close after what is written has left."""
         if self._transport and self.closed_because is None:
-            self._flush()
+            self.flush()
         if self._transport and self.closed_because is None:
             self.closed_because = reason
             self._transport.close()
@@ -130,15 +139,6 @@ class FrameStream(asyncio.Protocol):
         if self._hello_timer:
             self._hello_timer.cancel()
         self.on_closed(reason)
-
-    def _flush(self) -> None:
-        """Write what the turn has brought so far."""
-        outgoing, self._outgoing, self._outgoing_bytes = self._outgoing, [], 0
-        if not outgoing or self._transport is None or self.closed_because is not None:
-            return
-        self._transport.write(b"".join(outgoing) if len(outgoing) > 1 else outgoing[0])
-        if self._transport.get_write_buffer_size() > self._write_bytes_max:
-            self.abort(f"more than {self._write_bytes_max} bytes wait to be read by {self.peername}")
 
     def _no_hello(self) -> None:
         self.refuse(f"no hello within {HELLO_TIMEOUT_S:g} s")

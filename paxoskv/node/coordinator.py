@@ -54,6 +54,10 @@ class Coordinator:
             self._leader = replica.leader
             self._on_leader()
 
+    def on_chosen(self, slots: list[Slot]) -> None:
+        """Slots were chosen; they will be applied."""
+        self._proposals.on_chosen(slots)
+
     def on_applied(self, slot: Slot, replies: list[Reply]) -> None:
         """A slot was applied."""
         self._proposals.on_applied(slot, replies)

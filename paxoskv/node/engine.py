@@ -2,6 +2,9 @@
 
 The event loop steps the core for whatever arrives. Records go to the journal's one writer; what speaks of them
 waits for their ticket, everything else leaves at once, so heartbeats and reads never queue behind an fsync.
+
+What was chosen is applied as soon as nothing more urgent is left: after the next batch was proposed, and on a follower
+after its vote in the next slot was written, since others wait for that. Reads see it applied all the same.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import Protocol
 
 from paxoskv.kv.machine import Machine
 from paxoskv.kv.replies import Reply
-from paxoskv.paxos.ballot import Ballot, NodeId, Slot
+from paxoskv.paxos.ballot import Ballot, NodeId, Slot, Value
 from paxoskv.paxos.effects import Effects, Load, Write
 from paxoskv.paxos.messages import Accept, Envelope, Message
 from paxoskv.paxos.replica import Replica, Role
@@ -38,6 +41,9 @@ class EngineEvents(Protocol):
 
     def on_role(self) -> None:
         """The role or the known leader changed; called before anything newly chosen is applied."""
+
+    def on_chosen(self, slots: list[Slot]) -> None:
+        """Slots were chosen; they are applied right after this, or a moment later."""
 
     def on_applied(self, slot: Slot, replies: list[Reply]) -> None:
         """A slot was applied."""
@@ -73,6 +79,7 @@ class Engine:
         self._written = 0
         self._unsynced: deque[tuple[int, list[Envelope]]] = deque()
         self._to_self: deque[Message] = deque()
+        self._unapplied: deque[tuple[Slot, Value]] = deque()
         self._stepping = False
 
     def connect(self, journal: Journal, events: EngineEvents) -> None:
@@ -121,6 +128,7 @@ class Engine:
         while self._unsynced and self._unsynced[0][0] <= ticket:
             self._dispatch(self._unsynced.popleft()[1])
         self._hear_self()
+        self._apply()
 
     def propose(self, value: bytes) -> None:
         """Propose `value` in the next slot; only while the replica can."""
@@ -153,11 +161,22 @@ class Engine:
             self._load(load)
         if out.role_changed:
             self._events.on_role()
-        for slot, value in out.chosen:
-            self._events.on_applied(slot, self.machine.apply(slot, value))
+        if out.chosen:
+            self._unapplied += out.chosen
+            self._events.on_chosen([slot for slot, _ in out.chosen])
         if out.reads_ready or out.reads_failed:
+            self._apply()
             self._events.on_reads(out.reads_ready, out.reads_failed)
         self._hear_self()
+        if self.leads or not out.persist:
+            self._apply()
+
+    def _apply(self) -> None:
+        """Apply all that was chosen, in the order of the slots."""
+        assert self._events is not None, "nobody listens to the engine yet"
+        while self._unapplied:
+            slot, value = self._unapplied.popleft()
+            self._events.on_applied(slot, self.machine.apply(slot, value))
 
     def _dispatch(self, envelopes: list[Envelope]) -> None:
         for envelope in envelopes:

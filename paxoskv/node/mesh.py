@@ -85,11 +85,11 @@ class Mesh:
     def send(self, to: int, message: Message) -> None:
         """Send a core message; the same object to several peers is encoded once."""
         if type(message) in codec.ANNOUNCING:
-            self._links[to].send(codec.encode(message, self.introductions.seq()))
+            self._links[to].send_at_once(codec.encode(message, self.introductions.seq()))
             return
         if self._last[0] is not message:
             self._last = (message, codec.encode(message))
-        self._links[to].send(self._last[1])
+        self._links[to].send_at_once(self._last[1])
 
     def forward(self, leader: int, number: int, command: bytes) -> bool:
         """Pass a client's write on; return whether a connection took it, and another one can bring the answer."""

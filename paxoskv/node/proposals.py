@@ -12,6 +12,7 @@ from paxoskv.kv.replies import Reply
 from paxoskv.net import protocol
 from paxoskv.node.answers import Waiter
 from paxoskv.node.engine import CallSoon, Engine
+from paxoskv.node.gathering import CallLater, Gathering
 from paxoskv.paxos.ballot import Ballot, Slot
 
 PIPELINED_COMMANDS = 256
@@ -25,11 +26,17 @@ class Proposals:
     bytes_in_flight: of commands accepted and not answered; beyond `bytes_max` the answer is OVERLOADED (P33).
     Log time: a batch carries the milliseconds since the one before it under the same leadership, the first one 0,
     so that neither a clock jump nor a failover makes anything expire early (P26, P30).
-    call_soon: runs a function at the end of this turn of the event loop.
+    call_soon: runs a function at the end of this turn of the event loop; call_later: after some seconds.
     """
 
     def __init__(
-        self, engine: Engine, limits: KvLimits, bytes_max: int, clock: Callable[[], float], call_soon: CallSoon
+        self,
+        engine: Engine,
+        limits: KvLimits,
+        bytes_max: int,
+        clock: Callable[[], float],
+        call_soon: CallSoon,
+        call_later: CallLater,
     ) -> None:
         self._engine = engine
         self._limits = limits
@@ -41,6 +48,8 @@ class Proposals:
         self._queue: deque[tuple[bytes, Waiter]] = deque()
         self._queue_bytes = 0
         self._pending: dict[Slot, list[tuple[bytes, Waiter]]] = {}
+        self._in_flight: set[Slot] = set()
+        self._gathering = Gathering(call_later, self._flush)
         self._ballot: Ballot | None = None
         self._batch_s = 0.0
         self._flush_is_due = False
@@ -86,6 +95,8 @@ class Proposals:
         self._ballot = None
         pending, self._pending = self._pending, {}
         queue, self._queue, self._queue_bytes = self._queue, deque(), 0
+        self._in_flight.clear()
+        self._gathering.end()
         self.bytes_in_flight = 0
         for commands in pending.values():
             for _, waiter in commands:
@@ -94,10 +105,16 @@ class Proposals:
             waiter.unavailable("this node does not lead any more")
         self._drained.set()
 
+    def on_chosen(self, slots: list[Slot]) -> None:
+        """There is room for other slots, and the next one need not wait for the state machine."""
+        answered = sum(len(self._pending.get(slot, ())) for slot in slots)
+        self._in_flight.difference_update(slots)
+        if answered and not self._in_flight:
+            self._gathering.begin(answered + len(self._queue))
+        self._flush()
+
     def on_applied(self, slot: Slot, replies: list[Reply]) -> None:
-        """Answer those whose commands stand in `slot`; there is room for another one now."""
-        if self._queue:
-            self._flush_soon()
+        """Answer those whose commands stand in `slot`."""
         commands = self._pending.pop(slot, None)
         if commands is None:
             return
@@ -127,12 +144,17 @@ class Proposals:
         Otherwise the slot in flight is waited for, and what arrives meanwhile shares the next one: under load that
         halves the slots, the syncs and the messages, and costs no more time than they would.
         """
-        return not self._pending or len(self._queue) >= PIPELINED_COMMANDS or self._queue_bytes >= PIPELINED_BYTES
+        if len(self._queue) >= PIPELINED_COMMANDS or self._queue_bytes >= PIPELINED_BYTES:
+            return True
+        return not self._in_flight and not self._gathering.wants_more(len(self._queue))
 
     def _propose(self, commands: list[tuple[bytes, Waiter]]) -> None:
         value = encode_batch(self._advance_ms(), [command for command, _ in commands])
         if commands:
-            self._pending[self._engine.replica.next_slot] = commands
+            slot = self._engine.replica.next_slot
+            self._pending[slot] = commands
+            self._in_flight.add(slot)
+            self._gathering.end()
         self._engine.propose(value)
 
     def _take_batch(self) -> list[tuple[bytes, Waiter]]:

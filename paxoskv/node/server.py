@@ -123,11 +123,13 @@ class Node:
         self._scrubber = Scrubber(journal, engine.on_damaged, config.scrub_s, clock)
         self._health = Health(replica, self._writer, self._scrubber)
         self.watchdog = Watchdog()
-        call_soon = asyncio.get_running_loop().call_soon
-        self._proposals = Proposals(engine, config.kv_limits, config.bytes_in_flight_max, clock, call_soon)
+        loop = asyncio.get_running_loop()
+        self._proposals = Proposals(
+            engine, config.kv_limits, config.bytes_in_flight_max, clock, loop.call_soon, loop.call_later
+        )
         self._forwards = forwards = Forwards(mesh.forward, config.bytes_in_flight_max, clock)
         self._redial = Redial(mesh, [peer for peer in config.cluster if peer != config.node], replica.hears, clock)
-        reads = ReadGate(engine, call_soon)
+        reads = ReadGate(engine, loop.call_soon)
         requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
         self._clients = Clients(
             requests,

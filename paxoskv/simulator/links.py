@@ -17,8 +17,8 @@ class Mood:
 
     delay_s: mean of an exponential distribution, beside `base_s`. bytes_per_s: 0 is without limit.
     loss, duplicate, reorder, corrupt: probability of a frame. fragment: probability that a chunk arrives in two.
-    held_tags, held_s: frames that begin with one of these tags take so much longer. copied_tags, copied_s: such frames
-    arrive once more, that much later. Tags are those of `net.codec`.
+    held_tags, held_s: frames that begin with one of these tags take so much longer. copied_tags, copied_s, copies: such
+    frames arrive so many times more, about that much later. Tags are those of `net.codec`.
     """
 
     base_s: float = 0.0001
@@ -33,6 +33,7 @@ class Mood:
     held_s: float = 0.0
     copied_tags: tuple[int, ...] = ()
     copied_s: float = 0.0
+    copies: int = 1
 
     @property
     def meddles(self) -> bool:

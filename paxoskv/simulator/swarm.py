@@ -19,6 +19,8 @@ ALL = tuple(CATALOGUE)
 _KINDS_WANTED = 4
 """Who names a few kinds wants to see them: of fewer than this, every seed gets all."""
 
+_INTRICATE = ("late promises", "rotten votes")
+
 
 def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Plan:
     """Return the plan of a seed.
@@ -48,7 +50,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
         sync_s=rng.choice((0.0001, 0.0005, 0.005)),
         kernel_bytes=rng.choice((200, 4_000) if forced else (200, 4_000, 1 << 16, 1 << 16)),
         ending=rng.getrandbits(32),
-        events=_events(rng, safety_s, kinds),
+        events=_events(rng, safety_s, _theme(rng, kinds)),
     )
 
 
@@ -94,6 +96,12 @@ def _habits(rng: Random, seconds: float) -> dict[str, Any]:
         "timeout_s": rng.choice((0.5, 2.0, 5.0)),
         "cancel": rng.choice((0.0, 0.0, 0.1)),
     }
+
+
+def _theme(rng: Random, kinds: Sequence[str]) -> Sequence[str]:
+    """Return the kinds of a life: all of them, or one that takes several steps, with nothing to get in its way."""
+    intricate = [kind for kind in _INTRICATE if kind in kinds]
+    return (rng.choice(intricate),) if intricate and rng.random() < 0.2 else kinds
 
 
 def _events(rng: Random, safety_s: float, kinds: Sequence[str]) -> tuple[FaultEvent, ...]:

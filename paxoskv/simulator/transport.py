@@ -218,7 +218,7 @@ class Transport:
             if mood.loss and rng.random() < mood.loss:
                 continue
             tag = tag_of(frame)
-            if tag in mood.copied_tags:
+            for _ in range(mood.copies if tag in mood.copied_tags else 0):
                 self.inject(frame, mood.copied_s * rng.uniform(0.5, 1.5))
             if tag in mood.held_tags:
                 self.inject(frame, mood.held_s * rng.uniform(0.5, 1.5))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from paxoskv.paxos.effects import SaveVote, Write
 from paxoskv.storage.errors import DiskFull, JournalFailed, StorageError
 from paxoskv.storage.journal import STATEMENT_BYTES_MAX, STATEMENT_ROWS_MAX, Journal
+from paxoskv.storage.lull import Lull
 
 RETRY_S = 0.2
 """Between two tries on a full disk."""
@@ -71,6 +72,8 @@ class JournalWriter:
         self._work: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._has_failed = False
+        self._lull = Lull(IDLE_S, self._on_lull)
+        self._is_quiet = False
 
     def submit(self, ticket: int, writes: list[Write]) -> None:
         """Queue one unit; tickets ascend. Never blocks.
@@ -82,6 +85,7 @@ class JournalWriter:
         assert not self._queue or self._queue[-1].ticket < ticket, f"ticket {ticket} after {self._queue[-1].ticket}"
         size_bytes = sum(_RECORD_BYTES + (len(w.vote.value) if isinstance(w, SaveVote) else 0) for w in writes)
         self._queue.append(_Unit(ticket, writes, size_bytes))
+        self._lull.note()
         self.backlog_bytes += size_bytes
         self.backlog_records += len(writes)
         self._wake.set()
@@ -188,15 +192,27 @@ class JournalWriter:
     async def _idle(self) -> None:
         """Wait for work; a long log is moved as soon as nobody has anything to write (P8)."""
         self._wake.clear()
-        is_full = self.stalled is not None
-        if not is_full and self._journal.unsettled_bytes < IDLE_CHECKPOINT_BYTES:
-            await self._wake.wait()
+        if self.stalled is not None:
+            await self._wait_for_space()
             return
+        if self._journal.unsettled_bytes >= IDLE_CHECKPOINT_BYTES:
+            self._lull.expect()
+        await self._wake.wait()
+        if self._is_quiet and not self._queue:
+            await self._checkpoint()
+        self._is_quiet = False
+
+    async def _wait_for_space(self) -> None:
+        """Look at a full disk from time to time, unless there is work, which looks for itself."""
         try:
-            async with asyncio.timeout(RETRY_S if is_full else IDLE_S):
+            async with asyncio.timeout(RETRY_S):
                 await self._wake.wait()
         except TimeoutError:
-            await (self._refill() if is_full else self._checkpoint())
+            await self._refill()
+
+    def _on_lull(self) -> None:
+        self._is_quiet = True
+        self._wake.set()
 
     async def _keep_log_short(self) -> None:
         if self._journal.unsettled_bytes > WAL_BYTES_MAX:
@@ -210,6 +226,7 @@ class JournalWriter:
     def _fail(self, error: StorageError) -> None:
         """Stop for good (P6). Whatever it was called at the border: under a running node the journal has failed."""
         self._has_failed = True
+        self._lull.cancel()
         self._queue.clear()
         if not isinstance(error, JournalFailed):
             failure = JournalFailed(f"the journal failed while in use. {error}")
@@ -219,6 +236,7 @@ class JournalWriter:
 
     async def _close(self, timeout_s: float) -> None:
         work = self._start()
+        self._lull.cancel()
         self._wake.set()
         try:
             async with asyncio.timeout(timeout_s):

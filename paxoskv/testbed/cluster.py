@@ -17,7 +17,7 @@ from paxoskv.storage.lockfile import DirectoryLock
 from paxoskv.testbed.links.network import CLIENTS, Addresses, Network
 from paxoskv.testbed.ports import LOOPBACK, Ports
 from paxoskv.testbed.process import NodeProcess
-from paxoskv.testbed.shim.library import Shim
+from paxoskv.testbed.shim.compiled import Shim
 from paxoskv.testbed.shim.page import Page
 
 STATUS_TIMEOUT_S = 0.5

@@ -14,7 +14,7 @@ from typing import Any
 from paxoskv.testbed.cluster import Cluster
 from paxoskv.testbed.links.disturbance import Disturbance
 from paxoskv.testbed.links.network import CLIENTS, Direction
-from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.compiled import prepare
 
 NODES_MAX = 9
 PATIENCE_S = 60.0

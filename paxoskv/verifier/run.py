@@ -12,7 +12,7 @@ from typing import TextIO
 from paxoskv import Client, PaxoskvError, connect
 from paxoskv.checker import HistoryWriter
 from paxoskv.testbed.cluster import Cluster
-from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.compiled import prepare
 from paxoskv.verifier.evidence import Counter, Evidence, Final
 from paxoskv.verifier.faults import Fault
 from paxoskv.verifier.observer import Observer

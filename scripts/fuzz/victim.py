@@ -185,7 +185,7 @@ class Victim:
         self.replica = Replica(settings, log, NO_BALLOT, Random(seed), clock())
         self.machine = Machine(KvLimits())
         self.engine = Engine(self.replica, self.machine, self.mesh.send, _no_load, clock)
-        self.proposals = Proposals(self.engine, KvLimits(), BYTES_IN_FLIGHT_MAX, clock, loop.call_soon)
+        self.proposals = Proposals(self.engine, KvLimits(), BYTES_IN_FLIGHT_MAX, clock, loop.call_soon, loop.call_later)
         forwards = Forwards(self.mesh.forward, BYTES_IN_FLIGHT_MAX)
         reads = ReadGate(self.engine, loop.call_soon)
         status = Status(CLUSTER, "127.0.0.1:7301", self.engine, {}, 0.0)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from paxoskv.node.exits import JOURNAL_FAILED
-from paxoskv.testbed.shim import library
-from paxoskv.testbed.shim.library import Shim
+from paxoskv.testbed.shim import compiled
+from paxoskv.testbed.shim.compiled import Shim
 from paxoskv.testbed.shim.page import Page
 from tests.cluster.kit import Cluster, NodeProcess
 from tests.cluster.workload import Workload, check
@@ -23,7 +23,7 @@ WARM = 200
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Shim:
     """The library that makes disks bad. Skips where it cannot be built."""
-    shim = library.prepare(tmp_path_factory.mktemp("shim"))
+    shim = compiled.prepare(tmp_path_factory.mktemp("shim"))
     if shim.trouble is not None:
         pytest.skip(f"disks cannot be made bad here: {shim.trouble}")
     return shim

@@ -136,17 +136,12 @@ def test_a_replica_whose_log_differs_by_one_bit_differs(seed: int) -> None:
 
 
 def test_the_contents_count_beside_the_log() -> None:
-    """A value damaged in memory after it was applied shows, though the log was the same."""
+    """A replica that wrote something else than the log told it is found out, though the log was the same."""
     good, bad = Driver(), Driver()
     for d in (good, bad):
         d.put(b"a", b"value")
-        d.put(b"b", b"other")
-    record = bad.machine._store._records[b"a"]
-    bad.machine._store._records[b"a"] = (b"valuf", *record[1:])
-    assert good.machine.digest() == bad.machine.digest(), "nobody has looked at the record yet"
-    for d in (good, bad):
-        d.put(b"a", b"new")
-    assert good.machine.get(b"a") == bad.machine.get(b"a")
+    bad.machine._store.put(b"a", b"valuf")
+    bad.machine._store.revision -= 1
     assert good.machine.digest() != bad.machine.digest()
 
 

@@ -55,8 +55,8 @@ class Disk:
 class Seat:
     """One node of a lab: its engine, its disk, and what it did, in order (`events`).
 
-    Events: ("send", to, message), ("submit", ticket), ("load", load), ("role",), ("applied", slot, replies) and
-    ("reads", ready, failed). Further listeners, like `Proposals`, go into `listeners`.
+    Events: ("send", to, message), ("submit", ticket), ("load", load), ("role",), ("chosen", slots),
+    ("applied", slot, replies) and ("reads", ready, failed). Further listeners, like `Proposals`, go into `listeners`.
     """
 
     def __init__(self, lab: Lab, node: int, members: list[int], machine: Machine) -> None:
@@ -89,6 +89,12 @@ class Seat:
             if hasattr(listener, "on_role"):
                 listener.on_role()
 
+    def on_chosen(self, slots: list[int]) -> None:
+        self.events.append(("chosen", slots))
+        for listener in self.listeners:
+            if hasattr(listener, "on_chosen"):
+                listener.on_chosen(slots)
+
     def on_applied(self, slot: int, replies: list[Reply]) -> None:
         self.events.append(("applied", slot, replies))
         for listener in self.listeners:
@@ -109,6 +115,18 @@ class Seat:
         self.events.append(("load", load))
 
 
+class Alarm:
+    """A function that is due at a time of the lab, unless it is cancelled."""
+
+    def __init__(self, due_s: float, function: Callable[[], None]) -> None:
+        self.due_s = due_s
+        self.function = function
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
 class Lab:
     """`count` nodes; the first one is the one to look at.
 
@@ -123,6 +141,7 @@ class Lab:
         self.wire: list[tuple[int, int, Message]] = []
         self.cut: set[int] = set()
         self._turn: list[Callable[[], None]] = []
+        self._alarms: list[Alarm] = []
         members = list(range(1, count + 1))
         self.seats = {node: Seat(self, node, members, machine(limits or KvLimits())) for node in members}
         self.seat = self.seats[1]
@@ -136,6 +155,20 @@ class Lab:
     def call_soon(self, function: Callable[[], None]) -> None:
         """Run a function at the end of the turn."""
         self._turn.append(function)
+
+    def call_later(self, delay_s: float, function: Callable[[], None]) -> Alarm:
+        """Run a function when so much time has passed."""
+        self._alarms.append(Alarm(self.now_s + delay_s, function))
+        return self._alarms[-1]
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass for those who wait, not for the cores."""
+        self.now_s += seconds
+        due = [alarm for alarm in self._alarms if alarm.due_s <= self.now_s]
+        self._alarms = [alarm for alarm in self._alarms if alarm.due_s > self.now_s]
+        for alarm in due:
+            if not alarm.is_cancelled:
+                alarm.function()
 
     def end_turn(self) -> None:
         """Run what is due at the end of the turn; what that makes due belongs to the next one."""

@@ -43,10 +43,10 @@ class Port:
     def __init__(self) -> None:
         self.lab = Lab(1, LIMITS, CountingMachine)
         self.lab.elect()
-        engine, call_soon = self.lab.engine, asyncio.get_running_loop().call_soon
+        engine, loop = self.lab.engine, asyncio.get_running_loop()
         self.lab.disk.note = self._sync_soon
-        proposals = Proposals(engine, LIMITS, 1 << 20, self.lab.clock, call_soon)
-        reads = ReadGate(engine, call_soon)
+        proposals = Proposals(engine, LIMITS, 1 << 20, self.lab.clock, loop.call_soon, loop.call_later)
+        reads = ReadGate(engine, loop.call_soon)
         self.lab.seat.listeners += [proposals, reads]
         self.leader = (1, "127.0.0.1:7301")
         requests = Requests(engine, proposals, Forwards(self._no_link, 1), reads, LIMITS, lambda: {"node": 1})

@@ -17,7 +17,7 @@ from paxoskv.node.engine import Engine
 from paxoskv.paxos.ballot import Ballot, Vote
 from paxoskv.paxos.effects import Effects, Load, SaveVote, Write
 from paxoskv.paxos.messages import Accepted, Ask, Envelope, Grant, Message
-from paxoskv.paxos.replica import Replica
+from paxoskv.paxos.replica import Replica, Role
 
 VALUE = encode_batch(0, [])
 BALLOT = Ballot(1, 1)
@@ -28,6 +28,7 @@ class Script:
     """A core of node 1 whose steps are written down: `effects` for timers, `heard` for what it is told."""
 
     node = 1
+    role = Role.FOLLOWER
 
     def __init__(self, *effects: Effects) -> None:
         self.effects = list(effects)
@@ -57,6 +58,9 @@ class Witness:
 
     def on_role(self) -> None:
         self.done.append("role")
+
+    def on_chosen(self, slots: list[int]) -> None:
+        self.done.append(f"chosen {slots}")
 
     def on_applied(self, slot: int, replies: list[Reply]) -> None:
         self.done.append(f"applied {slot}")
@@ -101,7 +105,7 @@ def test_a_step_is_carried_out_in_the_order_of_its_fields() -> None:
     script = Script(full_step())
     engine = engine_of(script)
     engine.on_timer()
-    expected = ["send Ask", "submit 1", "load", "role", "applied 1", "applied 2", "reads [7] [8]"]
+    expected = ["send Ask", "submit 1", "load", "role", "chosen [1, 2]", "applied 1", "applied 2", "reads [7] [8]"]
     assert script.done == expected
     engine.on_written(1)
     assert script.done[len(expected) :] == ["written 1", "send Accepted"]
@@ -125,7 +129,7 @@ def test_messages_to_oneself_are_heard_in_order_one_step_at_a_time() -> None:
     second = Effects(send_now=[Envelope(1, Accepted(BALLOT, 1))], chosen=[(1, VALUE)])
     script = Script(first, second)
     engine_of(script).on_timer()
-    assert script.done == ["heard Ask", "applied 1", "heard Grant", "heard Accepted"]
+    assert script.done == ["heard Ask", "chosen [1]", "applied 1", "heard Grant", "heard Accepted"]
 
 
 def test_a_word_about_older_records_waits_with_them() -> None:
@@ -150,3 +154,47 @@ def test_a_ticket_releases_what_waited_for_it_and_nothing_later() -> None:
     assert script.done.count("send Accepted") == 1
     engine.on_written(2)
     assert script.done.count("send Accepted") == 2
+
+
+# When what was chosen is applied
+
+
+def test_a_follower_votes_before_it_applies() -> None:
+    """Others wait for its vote in the next slot, and nobody for its state."""
+    script = Script(Effects(persist=[VOTE], ticket=1, chosen=[(1, VALUE)]), Effects(persist=[VOTE], ticket=2))
+    engine = engine_of(script)
+    engine.on_timer()
+    engine.on_timer()
+    assert script.done == ["submit 1", "chosen [1]", "submit 2"]
+    engine.on_written(1)
+    assert script.done[3:] == ["written 1", "applied 1"]
+
+
+def test_a_step_that_writes_nothing_applies_what_was_left() -> None:
+    """A disk that hangs keeps a follower's votes back, not its state: the next heartbeat brings it up to date."""
+    script = Script(Effects(persist=[VOTE], ticket=1, chosen=[(1, VALUE)]), Effects(chosen=[(2, VALUE)]))
+    engine = engine_of(script)
+    engine.on_timer()
+    engine.on_timer()
+    assert script.done[-3:] == ["chosen [2]", "applied 1", "applied 2"]
+
+
+def test_reads_see_what_a_follower_left_for_later() -> None:
+    """P23: what was chosen before is applied before any read is answered, vote or no vote."""
+    steps = [
+        Effects(persist=[VOTE], ticket=1, chosen=[(1, VALUE)]),
+        Effects(persist=[VOTE], ticket=2, reads_ready=[7]),
+    ]
+    script = Script(*steps)
+    engine = engine_of(script)
+    engine.on_timer()
+    engine.on_timer()
+    assert script.done[-2:] == ["applied 1", "reads [7] []"]
+
+
+def test_a_leader_applies_in_the_same_step() -> None:
+    """Its clients wait for that."""
+    script = Script(Effects(persist=[VOTE], ticket=1, chosen=[(1, VALUE)]))
+    script.role = Role.LEADER
+    engine_of(script).on_timer()
+    assert script.done == ["submit 1", "chosen [1]", "applied 1"]

@@ -8,7 +8,8 @@ from itertools import count
 from paxoskv.kv import commands
 from paxoskv.kv.limits import KvLimits
 from paxoskv.net import protocol
-from paxoskv.node.proposals import Proposals
+from paxoskv.node.gathering import COMMANDS_MIN, WAIT_S
+from paxoskv.node.proposals import PIPELINED_COMMANDS, Proposals
 from tests.node.kit import OPEN, Answers, Lab
 
 IDLE_MS = 1_000
@@ -20,7 +21,9 @@ class Desk:
     def __init__(self, nodes: int = 1, bytes_max: int = 1 << 20, **limits: int) -> None:
         kv_limits = KvLimits(session_idle_ms=IDLE_MS, **limits)
         self.lab = Lab(nodes, kv_limits)
-        self.proposals = Proposals(self.lab.engine, kv_limits, bytes_max, self.lab.clock, self.lab.call_soon)
+        self.proposals = Proposals(
+            self.lab.engine, kv_limits, bytes_max, self.lab.clock, self.lab.call_soon, self.lab.call_later
+        )
         self.lab.seat.listeners.append(self.proposals)
         self.answers = Answers()
         self._numbers = count(1)
@@ -115,6 +118,91 @@ def test_the_window_is_respected_and_nothing_is_left_behind() -> None:
     desk.settle()
     assert len(desk.answers.got) == 500
     assert desk.proposals.is_idle
+
+
+# Gathering
+
+
+def test_the_next_batch_waits_for_the_clients_of_the_last_one() -> None:
+    """Twenty are answered and twenty queue: the slot after holds all who ask again, not two crowds in turn."""
+    desk = Desk()
+    desk.lab.disk.is_quick = False
+    desk.submit(*[OPEN] * 20)
+    desk.lab.end_turn()
+    desk.submit(*[OPEN] * 20)
+    desk.lab.end_turn()
+    desk.lab.disk.sync()
+    desk.lab.end_turn()
+    assert desk.batches() == [20]
+    assert not desk.lab.disk.waiting, "nothing is proposed yet"
+    desk.submit(*[OPEN] * 20)
+    desk.lab.end_turn()
+    desk.lab.disk.sync()
+    assert desk.batches() == [40]
+
+
+def test_nobody_waits_long_for_clients_that_stay_away() -> None:
+    desk = Desk()
+    desk.lab.disk.is_quick = False
+    desk.submit(*[OPEN] * 20)
+    desk.lab.end_turn()
+    (late,) = desk.submit(OPEN)
+    desk.lab.disk.sync()
+    desk.lab.end_turn()
+    assert not desk.lab.disk.waiting
+    desk.lab.let_pass(WAIT_S)
+    desk.lab.disk.sync()
+    assert desk.answers.statuses[late] == protocol.OK
+
+
+def test_few_commands_wait_for_nobody() -> None:
+    desk = Desk()
+    desk.lab.disk.is_quick = False
+    desk.submit(*[OPEN] * (COMMANDS_MIN - 2))
+    desk.lab.end_turn()
+    desk.submit(OPEN)
+    desk.lab.end_turn()
+    desk.lab.disk.sync()
+    assert len(desk.lab.disk.waiting) == 1, "the one that queued is on its way"
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    desk = Desk()
+    desk.lab.disk.is_quick = False
+    desk.submit(*[OPEN] * 20)
+    desk.lab.end_turn()
+    desk.submit(*[OPEN] * (PIPELINED_COMMANDS - 1))
+    desk.lab.end_turn()
+    assert len(desk.lab.disk.waiting) == 1
+    desk.submit(OPEN)
+    desk.lab.end_turn()
+    assert len(desk.lab.disk.waiting) == 2
+
+
+def test_the_next_batch_is_on_its_way_before_the_last_one_is_applied() -> None:
+    """It need not wait for the state machine."""
+    desk = Desk(nodes=3)
+    desk.lab.disk.is_quick = False
+    desk.lab.cut.add(3)
+    desk.submit(OPEN)
+    desk.lab.end_turn()
+    desk.submit(OPEN)
+    desk.settle()
+    desk.lab.seat.take()
+    desk.lab.disk.sync()
+    kinds = [event[0] for event in desk.lab.seat.take()]
+    assert kinds == ["chosen", "send", "send", "submit", "applied"]
+
+
+def test_a_leadership_that_ends_while_it_gathers_proposes_nothing_more() -> None:
+    desk = Desk(nodes=3)
+    desk.submit(*[OPEN] * 20)
+    desk.settle()
+    (waiting,) = desk.submit(OPEN)
+    desk.lab.end_turn()
+    desk.lab.engine.step_down()
+    desk.lab.let_pass(WAIT_S)
+    assert desk.answers.statuses[waiting] == protocol.UNAVAILABLE
 
 
 # Limits

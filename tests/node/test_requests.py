@@ -31,7 +31,7 @@ class Desk:
         self.answers = Answers()
         self._numbers = count(1)
         engine = self.lab.engine
-        proposals = Proposals(engine, LIMITS, 64 << 20, self.lab.clock, self.lab.call_soon)
+        proposals = Proposals(engine, LIMITS, 64 << 20, self.lab.clock, self.lab.call_soon, self.lab.call_later)
         reads = ReadGate(engine, self.lab.call_soon)
         self.lab.seat.listeners += [proposals, reads]
         self.requests = Requests(

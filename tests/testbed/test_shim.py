@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from paxoskv.testbed.shim import library
-from paxoskv.testbed.shim.library import Shim, prepare
+from paxoskv.testbed.shim import compiled
+from paxoskv.testbed.shim.compiled import Shim, prepare
 from paxoskv.testbed.shim.page import Page
 from paxoskv.verifier.exhaustive.crash import Loss, remains_of
 
@@ -174,7 +174,7 @@ def test_the_durable_image_holds_what_was_synced_and_nothing_else(shim: Shim, pa
 
 
 def test_where_no_compiler_is_the_trouble_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.setattr(compiled, "COMPILERS", ("no-such-compiler",))
     made = prepare(tmp_path)
     assert "needs a C compiler" in str(made.trouble) or "needs Linux" in str(made.trouble)
     assert made.environment(tmp_path, tmp_path) == {}
@@ -184,7 +184,7 @@ def test_where_syncs_cannot_be_intercepted_the_trouble_is_told(
     shim: Shim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """An SQLite that was linked statically would make every disk fault pass unnoticed."""
-    monkeypatch.setattr(library, "_PROBE", "import time; print(time.time())")
+    monkeypatch.setattr(compiled, "_PROBE", "import time; print(time.time())")
     assert "cannot be intercepted" in str(prepare(tmp_path).trouble)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import paxoskv
 from paxoskv import testing
-from paxoskv.testbed.shim import library
+from paxoskv.testbed.shim import compiled
 from tests.support import eventually
 
 PATIENCE_S = 60.0
@@ -194,7 +194,7 @@ def test_settings_that_a_node_refuses_are_told_with_its_words() -> None:
 
 
 def test_without_a_compiler_disks_cannot_be_slowed_and_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "COMPILERS", ())
+    monkeypatch.setattr(compiled, "COMPILERS", ())
     with testing.cluster(1) as cluster:
         with pytest.raises(testing.CannotSlowDisk, match="needs a C compiler"):
             cluster.slow_disk(1, 0.1)

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from paxoskv import PaxoskvError, connect
 from paxoskv.testbed.cluster import Cluster
-from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.compiled import prepare
 from paxoskv.verifier.observer import Observer
 from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import mend

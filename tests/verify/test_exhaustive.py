@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from paxoskv.cli.app import run as run_command
-from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.compiled import prepare
 from paxoskv.verifier.exhaustive import flips, syncs
 from paxoskv.verifier.exhaustive.crash import Loss
 from paxoskv.verifier.exhaustive.syncs import Ledger, SyncRun, Tally

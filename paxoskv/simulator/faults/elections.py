@@ -19,7 +19,7 @@ _PROMISE = codec._CHECKS[Promise][0]
 _LEARN = codec._CHECKS[Learn][0]
 
 
-@fault("late promises", "S3", "a leader comes and goes; a rival out of its reach hears promises late", per_minute=15)
+@fault("late promises", "S3", "a leader comes and goes; a rival out of its reach hears promises late", per_minute=30)
 def late_promises(scene: Scene, rng: Random) -> None:
     """What a promise says may have been overtaken when the rival stands again under another ballot (P11, P31).
 
@@ -30,25 +30,29 @@ def late_promises(scene: Scene, rng: Random) -> None:
         return
     rival = rng.choice([node for node in scene.ids if node != leader.node])
     timeout_s = leader.config.election_timeout_s
-    period_s = timeout_s * rng.uniform(2.0, 3.5)
+    period_s = timeout_s * rng.uniform(2.5, 4.0)
+    seconds = period_s * _PAUSES + timeout_s
     between = [scene.network.link(leader.node, rival), scene.network.link(rival, leader.node)]
     scene.cut(between, "drop")
-    scene.later(period_s * _PAUSES, lambda: scene.restore(between))
+    scene.later(seconds, lambda: scene.restore(between))
     towards = [scene.network.link(node, rival) for node in scene.ids if node not in (rival, leader.node)]
-    scene.while_it_lasts(towards, period_s * _PAUSES, lambda link: _hold_news(link, period_s))
+    scene.while_it_lasts(towards, seconds, lambda link: _hold_news(link, 1.8 * period_s))
     for turn in range(_PAUSES):
-        scene.later(period_s * turn, lambda: _pause(leader, timeout_s * 1.5))
+        scene.later(period_s * turn, lambda: _trade_places(leader, scene.cluster.nodes[rival], timeout_s))
 
 
 def _hold_news(link: Link, held_s: float) -> None:
-    """Promises arrive late, and once more even later; lessons late as well, or the rival would know everything."""
+    """Promises arrive late, again and again; lessons late as well, or the rival would know everything."""
     late = replace(link.mood, held_tags=(_PROMISE, _LEARN), held_s=held_s)
-    link.mood = replace(late, copied_tags=(_PROMISE,), copied_s=1.5 * held_s)
+    link.mood = replace(late, copied_tags=(_PROMISE,), copied_s=held_s, copies=4)
 
 
-def _pause(node: SimulatedNode, seconds: float) -> None:
-    if node.process is not None:
-        node.process.pause(seconds)
+def _trade_places(leader: SimulatedNode, rival: SimulatedNode, timeout_s: float) -> None:
+    """The leader falls silent, and the rival is the first to lose patience."""
+    if leader.process is not None:
+        leader.process.pause(timeout_s * 1.5)
+    if rival.process is not None:
+        rival.process.set_clock(ahead_s=timeout_s)
 
 
 @fault("rotten votes", "S12", "all nodes die, votes in open slots rot, and a sound node comes back late", per_minute=8)

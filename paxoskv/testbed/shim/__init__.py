@@ -4,5 +4,5 @@ A small C library (shim.c, compiled when a run begins) is loaded into the node's
 slow, hang or fail, writes fail, clocks jump or run fast, and can kill the process at the k-th sync. Orders go through a
 page of shared memory, one per node, so that they take effect at once and need no answer from the node.
 
-Start with `page` (what can be ordered), then `library` (compiling, and proving that it works here), then shim.c.
+Start with `page` (what can be ordered), then `compiled` (compiling, and proving that it works here), then shim.c.
 """

@@ -21,7 +21,7 @@ from pathlib import Path
 from paxoskv import PaxoskvError, connect
 from paxoskv.node.exits import QUARANTINED
 from paxoskv.testbed.cluster import Cluster
-from paxoskv.testbed.shim.library import Shim
+from paxoskv.testbed.shim.compiled import Shim
 from paxoskv.verifier.exhaustive.crash import Files, read_files
 from paxoskv.verifier.exhaustive.crash import write_files as put_files
 from paxoskv.verifier.exhaustive.flip import LINE_BYTES_MAX, Flip, Found, task_line

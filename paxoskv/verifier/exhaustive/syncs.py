@@ -17,7 +17,7 @@ from random import Random
 from paxoskv import Client, PaxoskvError, connect
 from paxoskv.testbed.cluster import Cluster
 from paxoskv.testbed.links.disturbance import HEALTHY, Disturbance
-from paxoskv.testbed.shim.library import prepare
+from paxoskv.testbed.shim.compiled import prepare
 from paxoskv.testbed.shim.page import Page
 from paxoskv.verifier.exhaustive.crash import Files, Loss, read_files, remains_of, write_files
 from paxoskv.verifier.run import CannotRun, agree

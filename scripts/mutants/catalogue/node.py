@@ -69,11 +69,36 @@ MUTANTS = (
             Edit(
                 "node/engine.py",
                 "Engine._carry_out",
-                "        for slot, value in out.chosen:",
-                "        if out.reads_ready:\n"
-                "            self._events.on_reads(out.reads_ready, [])\n"
-                "            out.reads_ready = []\n"
-                "        for slot, value in out.chosen:",
+                "            self._apply()\n            self._events.on_reads(",
+                "            self._events.on_reads(",
+            ),
+        ),
+        (_ENGINE,),
+    ),
+    Mutant(
+        "follower-applies-at-leisure-only",
+        "P23",
+        "what a follower left unapplied is applied by the next step that writes nothing, though its disk may hang",
+        (
+            Edit(
+                "node/engine.py",
+                "Engine._carry_out",
+                "if self.leads or not out.persist:",
+                "if self.leads:",
+            ),
+        ),
+        (_ENGINE,),
+    ),
+    Mutant(
+        "applied-out-of-order",
+        "P25",
+        "slots are applied in their order, also those that a step leaves for later",
+        (
+            Edit(
+                "node/engine.py",
+                "Engine._apply",
+                "self._unapplied.popleft()",
+                "self._unapplied.pop()",
             ),
         ),
         (_ENGINE,),

@@ -257,6 +257,6 @@ MUTANTS = (
                 "if False:",
             ),
         ),
-        (_UNIT,),
+        (_STORY, _UNIT),
     ),
 )

@@ -255,7 +255,7 @@ MUTANTS = (
         (
             Edit(
                 "net/stream.py",
-                "FrameStream._flush",
+                "FrameStream.flush",
                 "if self._transport.get_write_buffer_size() > self._write_bytes_max:",
                 "if False:",
             ),

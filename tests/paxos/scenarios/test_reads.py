@@ -11,6 +11,7 @@ from paxoskv.paxos.messages import (
     Grant,
     Heartbeat,
     HeartbeatAck,
+    Learn,
     Message,
     Prepare,
     Promise,
@@ -122,6 +123,26 @@ def test_a_follower_answers_when_it_has_applied_the_slot() -> None:
     c.tick(0.3)
     assert c.reads_done[read] == "ready"
     assert c.commit_slots()[3] == 2
+
+
+def test_a_read_does_not_hang_at_a_follower_that_cannot_catch_up() -> None:
+    """P33: it has missed a slot, and every lesson about it gets lost; its client may ask another node."""
+    c = Cluster()
+    c.elect(1)
+    c.cut_one_way(1, 3)
+    c.propose(1, b"x")
+    c.settle()
+    c.heal()
+    read = c.read(3)
+    for _ in range(100):
+        c.now += 0.01
+        c.run_timers()
+        while c.wire:
+            packet = c.wire.pop(0)
+            if not isinstance(packet.message, Learn):
+                c.hand(packet)
+    assert c.commit_slots() == {1: 2, 2: 2, 3: 1}
+    assert c.reads_done[read] == "failed"
 
 
 def test_a_deposed_leader_that_knows_nothing_of_it_answers_no_read() -> None:
