@@ -172,11 +172,13 @@ class Engine:
             self._apply()
 
     def _apply(self) -> None:
-        """Apply all that was chosen, in the order of the slots."""
+        """Apply all that was chosen, in the order of the slots. Raises: BadBatch (P35), which ends the node."""
         assert self._events is not None, "nobody listens to the engine yet"
         while self._unapplied:
-            slot, value = self._unapplied.popleft()
-            self._events.on_applied(slot, self.machine.apply(slot, value))
+            slot, value = self._unapplied[0]
+            replies = self.machine.apply(slot, value)
+            self._unapplied.popleft()
+            self._events.on_applied(slot, replies)
 
     def _dispatch(self, envelopes: list[Envelope]) -> None:
         for envelope in envelopes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NoReturn
 
+from paxoskv.kv.commands import BadBatch
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
 from paxoskv.net import protocol
@@ -118,15 +119,22 @@ class Alarm(Supervisor):
 class Memory:
     """A journal whose records are durable at the end of the turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, alarm: Alarm) -> None:
         self.backlog_bytes = 0
+        self._alarm = alarm
         self.written: Callable[[int], None] | None = None
         self._loop = asyncio.get_running_loop()
 
     def submit(self, ticket: int, writes: list[Write]) -> None:
         """Report `ticket` soon."""
         assert self.written is not None, "nobody listens to the journal"
-        self._loop.call_soon(self.written, ticket)
+        self._loop.call_soon(self._report, self.written, ticket)
+
+    def _report(self, written: Callable[[int], None], ticket: int) -> None:
+        try:
+            written(ticket)
+        except (AssertionError, BadBatch) as error:
+            self._alarm.fail(error)
 
 
 class Ears(Mesh):
@@ -192,7 +200,7 @@ class Victim:
         requests = Requests(self.engine, self.proposals, forwards, reads, KvLimits(), status.report)
         self.clients = Clients(requests, (CLUSTER, node), self._leader, REQUESTS_MAX, CONNECTIONS_MAX)
         coordinator = Coordinator(self.engine, self.proposals, forwards, reads, requests, self.clients.on_leader)
-        journal = Memory()
+        journal = Memory(self.alarm)
         journal.written = self.engine.on_written
         self.engine.connect(journal, coordinator)
         self.mesh.connect(coordinator)
@@ -216,8 +224,11 @@ class Victim:
 
     def tick(self) -> None:
         """Let the node's timers run."""
-        self.engine.on_timer()
-        self.proposals.on_timer()
+        try:
+            self.engine.on_timer()
+            self.proposals.on_timer()
+        except (AssertionError, BadBatch) as error:
+            self.alarm.fail(error)
 
     def _leader(self) -> tuple[int, str]:
         return self.replica.leader or 0, ""

@@ -101,7 +101,7 @@ BUGS = {
     "promises are not saved": Bug(without_saving_promises, {"I2"}),
     "votes are not saved": Bug(without_saving_votes, {"I2"}),
     "messages do not wait for the disk": Bug(without_waiting_for_the_disk, {"I2"}),
-    "promises of other ballots count": Bug(with_stale_promises, {"P2b", "I1", "I3"}, ("late promises",)),
+    "promises of other ballots count": Bug(with_stale_promises, {"P2b", "I1", "I3", "I4"}, ("late promises",)),
     "commits need no vote of their ballot": Bug(
         without_the_check_of_commits, {"I3", "P2b"}, ("isolate", "split", "duel", "kill")
     ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from paxoskv.net import codec
-from paxoskv.paxos.messages import Learn, Prepare, Promise
+from paxoskv.paxos.messages import Ask, Learn, Prepare, Promise
 from paxoskv.simulator.faults.catalogue import fault
 from paxoskv.simulator.faults.disks import flipped
 from paxoskv.simulator.links import Link
@@ -14,6 +14,7 @@ from paxoskv.simulator.node import SimulatedNode
 from paxoskv.simulator.scene import Scene
 
 _PAUSES = 4
+_ASK = codec._CHECKS[Ask][0]
 _PREPARE = codec._CHECKS[Prepare][0]
 _PROMISE = codec._CHECKS[Promise][0]
 _LEARN = codec._CHECKS[Learn][0]
@@ -26,8 +27,8 @@ def late_promises(scene: Scene, rng: Random) -> None:
     Each pause lets the rival stand, each return lets the leader choose something of which the rival knows nothing.
     """
     leader = scene.leader()
-    if leader is None:
-        return
+    if leader is None or any(link.cut for link in scene.network.links(scene.ids)):
+        return  # there is trouble enough for both: nobody would come to lead in between
     rival = rng.choice([node for node in scene.ids if node != leader.node])
     timeout_s = leader.config.election_timeout_s
     period_s = timeout_s * rng.uniform(2.5, 4.0)
@@ -42,8 +43,11 @@ def late_promises(scene: Scene, rng: Random) -> None:
 
 
 def _hold_news(link: Link, held_s: float) -> None:
-    """Promises arrive late, again and again; lessons late as well, or the rival would know everything."""
-    late = replace(link.mood, held_tags=(_PROMISE, _LEARN), held_s=held_s)
+    """Promises arrive late, again and again.
+
+    Lessons are late as well, or the rival would know everything; and so is what others ask, or one of them would lead.
+    """
+    late = replace(link.mood, held_tags=(_ASK, _PROMISE, _LEARN), held_s=held_s)
     link.mood = replace(late, copied_tags=(_PROMISE,), copied_s=held_s, copies=4)
 
 

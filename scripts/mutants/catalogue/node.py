@@ -97,6 +97,12 @@ MUTANTS = (
             Edit(
                 "node/engine.py",
                 "Engine._apply",
+                "self._unapplied[0]",
+                "self._unapplied[-1]",
+            ),
+            Edit(
+                "node/engine.py",
+                "Engine._apply",
                 "self._unapplied.popleft()",
                 "self._unapplied.pop()",
             ),
