@@ -104,11 +104,12 @@ def test_a_plan_that_passes_again_has_exit_code_0(tmp_path: Path, capsys: pytest
 
 
 def test_a_story_tells_messages_and_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("--seed", "4", "--trace") == 0
+    seed = next(seed for seed in range(1, 100) if run_seed(seed).faults)
+    assert run("--seed", str(seed), "--trace") == 0
     printed = capsys.readouterr().out
     assert "Accepted" in printed
     assert "FAULT" in printed
-    assert "seed 4 passed" in printed
+    assert f"seed {seed} passed" in printed
 
 
 def test_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
