@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from paxoskv.net.frames import PEER_FRAME_BYTES_MAX
-from paxoskv.net.peering import Card, Refused, decode_card
+from paxoskv.net.peering import Card, Life, Refused, decode_card
 from paxoskv.net.protocol import ProtocolError
 from paxoskv.net.stream import FrameStream
 
@@ -43,19 +43,22 @@ class LinkOwner(Protocol):
 class _Outbound(FrameStream):
     """The dialler's end: a hello out, a welcome in, then only our frames.
 
-    hello: makes the payload when the connection stands, so that what it announces is not older than that (P4).
+    hello: makes the card when the connection stands, so that what it announces is not older than that (P4).
     """
 
-    def __init__(self, hello: Callable[[], bytes], write_bytes_max: int) -> None:
+    def __init__(self, hello: Callable[[], Card], write_bytes_max: int) -> None:
         super().__init__(write_bytes_max)
         self.welcome: asyncio.Future[Card] = asyncio.get_running_loop().create_future()
         self.welcome.add_done_callback(_look_at)
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._hello = hello
+        self._introduced_as: Life | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.send(self._hello())
+        card = self._hello()
+        self._introduced_as = card.life
+        self.send(card.encode())
 
     def on_payload(self, payload: bytes) -> None:
         if self.welcome.done():
@@ -63,6 +66,8 @@ class _Outbound(FrameStream):
         try:
             card = decode_card(payload)
         except Refused as refused:
+            if refused.forgotten not in (None, self._introduced_as):
+                raise ProtocolError("not our hello was refused, but a late copy of an earlier one") from refused
             self.welcome.set_exception(refused)
         else:
             self.hello_done(PEER_FRAME_BYTES_MAX)
@@ -91,7 +96,7 @@ class PeerLink:
     """
 
     def __init__(
-        self, peer: int, address: tuple[str, int], hello: Callable[[], bytes], owner: LinkOwner, queue_bytes_max: int
+        self, peer: int, address: tuple[str, int], hello: Callable[[], Card], owner: LinkOwner, queue_bytes_max: int
     ) -> None:
         self.peer = peer
         self._address = address

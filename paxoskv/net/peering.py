@@ -6,8 +6,10 @@
     refusal  listener -> dialler    [PEER_MAGIC, 0, reason, forgotten]
 
 known: [[node, incarnation, seq], ...], the lives that the speaker has met and the highest sequence number that each has
-announced. seq: the speaker's own, durable one (P4). forgotten: true if the refused node is known in another incarnation
-or with a higher number, that is, it lost its directory, or a part of what it had written, and with it its promises.
+announced. seq: the speaker's own, durable one (P4). forgotten: nil, or [incarnation, seq] as the refused hello told it,
+if the node is known in another incarnation or with a higher number, that is, it lost its directory, or a part of what
+it had written, and with it its promises. The refused node sees whether it was its own hello that was refused, or a
+late copy of an earlier one (P31): what it has to do otherwise, to leave for good, must not rest on that.
 """
 
 from __future__ import annotations
@@ -22,19 +24,19 @@ from paxoskv.net.protocol import PROTOCOL, ProtocolError, decode, encode
 PEER_MAGIC = "paxoskv-peer"
 
 
-class Refused(Exception):
-    """The other side will not talk to us. forgotten: it remembers more of this node than this node itself."""
-
-    def __init__(self, reason: str, forgotten: bool = False) -> None:
-        super().__init__(reason)
-        self.forgotten = forgotten
-
-
 class Life(NamedTuple):
     """An incarnation of a node, and the highest sequence number of its journal that is known (P4)."""
 
     incarnation: str
     seq: int
+
+
+class Refused(Exception):
+    """The other side will not talk to us. forgotten: the life in our hello, if it remembers more of us than that."""
+
+    def __init__(self, reason: str, forgotten: Life | None = None) -> None:
+        super().__init__(reason)
+        self.forgotten = forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Card:
     known: Mapping[int, Life]
     seq: int
 
+    @property
+    def life(self) -> Life:
+        """Which life of the node this is, and how far it has come."""
+        return Life(self.incarnation, self.seq)
+
     def encode(self) -> bytes:
         """Return the payload of a hello or a welcome."""
         known = sorted((node, *life) for node, life in self.known.items())
@@ -68,7 +75,7 @@ class Card:
         )
 
 
-def encode_refusal(reason: str, forgotten: bool = False) -> bytes:
+def encode_refusal(reason: str, forgotten: Life | None = None) -> bytes:
     """Return the payload of a refusal."""
     return encode(PEER_MAGIC, 0, reason, forgotten)
 
@@ -82,7 +89,7 @@ def decode_card(payload: bytes) -> Card:
     if fields[0] != PEER_MAGIC or len(fields) < 2:
         raise ProtocolError(f"this is the port for peers, which begin with {PEER_MAGIC!r}; clients have another port")
     if len(fields) == 4 and fields[1] == 0:
-        raise Refused(text(fields[2]), fields[3] is True)
+        raise Refused(text(fields[2]), None if fields[3] is None else _life(fields[3]))
     if fields[1] != PROTOCOL:
         raise ProtocolError(f"peer speaks protocol {fields[1]!r:.20}, this node {PROTOCOL}: run the same version")
     _, _, cluster, node, incarnation, client_endpoint, to_node, known, seq = items(fields, 9)
@@ -95,6 +102,11 @@ def decode_card(payload: bytes) -> Card:
         _known(known),
         number(seq),
     )
+
+
+def _life(raw: Any) -> Life:
+    incarnation, seq = items(raw, 2)
+    return Life(text(incarnation), number(seq))
 
 
 def _known(raw: Any) -> dict[int, Life]:

@@ -53,7 +53,7 @@ class Introductions:
         Raises: Refused, with the reason for the other side.
         """
         self._check(card, expected)
-        for node, life in ((card.node, Life(card.incarnation, card.seq)), *card.known.items()):
+        for node, life in ((card.node, card.life), *card.known.items()):
             if node in self._members and node != self._identity.node and self.memory.incarnation(node) is None:
                 await self._remember(node, life.incarnation)
         self._check(card, expected)
@@ -74,7 +74,7 @@ class Introductions:
         """Take over the numbers in a card that is believed."""
         if expected is None:
             self.memory.note(card.node, card.seq)
-        for node, life in ((card.node, Life(card.incarnation, card.seq)), *card.known.items()):
+        for node, life in ((card.node, card.life), *card.known.items()):
             if node in self._members and node != self._identity.node:
                 self.memory.hear(node, life)
 
@@ -105,10 +105,10 @@ class Introductions:
         """
         known = self.memory.incarnation(card.node)
         if known is not None and known != card.incarnation:
-            raise Refused(f"node {card.node} is known here in another incarnation: {REPLACE_REMEDY}", forgotten=True)
+            raise Refused(f"node {card.node} is known here in another incarnation: {REPLACE_REMEDY}", card.life)
         seen = self.memory.seen(card.node)
         if expected is None and card.seq < seen:
-            raise Refused(rolled_back(card.node, card.seq, seen), forgotten=True)
+            raise Refused(rolled_back(card.node, card.seq, seen), card.life)
 
     def _check_own_memory(self, card: Card) -> None:
         """Do we remember as much of ourselves as the other node does? Whatever it was told of us is older than now."""

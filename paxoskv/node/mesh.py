@@ -126,7 +126,7 @@ class Mesh:
         self._heard.on_gone(peer)
 
     def on_refused(self, peer: int, refused: Refused) -> None:
-        if refused.forgotten:
+        if refused.forgotten is not None:
             self.introductions.on_forgotten(peer, str(refused))
 
     # For Inbound
@@ -185,8 +185,8 @@ class Mesh:
         self._strangers.pop(inbound, None)
         inbound.welcomed(card.node, self.introductions.card(card.node).encode())
 
-    def _hello_to(self, peer: int) -> Callable[[], bytes]:
-        return lambda: self.introductions.card(peer).encode()
+    def _hello_to(self, peer: int) -> Callable[[], Card]:
+        return lambda: self.introductions.card(peer)
 
 
 class Inbound(FrameStream):

@@ -160,8 +160,12 @@ class Disk:
         if self.hangs:
             self.hangs = False
             self._marks.hit("hung disk goes on")
-            if self._busy:
-                self._begin()
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Begin what is under way anew: it may have drawn a long time when the disk was slow."""
+        if self._busy:
+            self._begin()
 
     def image(self) -> bytes:
         """Return everything on the disk."""

@@ -132,6 +132,7 @@ class Ending:
         disk.full, disk.failing, disk.sync_s = False, "", self._scene.sync_s
         disk.stop_lying()
         disk.resume()
+        disk.hurry()
         node.clock_rate = 1.0
         if node.process is None:
             self._scene.cluster.start_again(node)

@@ -126,7 +126,7 @@ def cards(to_node: int = NODE, seq: int = SEQ) -> list[Tree]:
     """Return the hello of node 2, which is at transaction `seq`, and a refusal, as arrays."""
     incarnation = INCARNATIONS[PEER].incarnation
     card = peering.Card(CLUSTER, PEER, incarnation, "127.0.0.1:7302", to_node, INCARNATIONS, seq)
-    return [protocol.decode(card.encode()), protocol.decode(peering.encode_refusal("who are you", True))]
+    return [protocol.decode(card.encode()), protocol.decode(peering.encode_refusal("who are you", card.life))]
 
 
 HELLO: Tree = (protocol.MAGIC, protocol.PROTOCOL)

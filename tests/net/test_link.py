@@ -11,7 +11,7 @@ import pytest
 from paxoskv.net import protocol
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, FrameReader, frame
 from paxoskv.net.link import PeerLink
-from paxoskv.net.peering import Card, Refused, decode_card, encode_refusal
+from paxoskv.net.peering import Card, Life, Refused, decode_card, encode_refusal
 from tests.support import LOOPBACK, eventually
 
 QUEUE_BYTES_MAX = 8 << 20
@@ -111,7 +111,7 @@ async def peer() -> AsyncIterator[Peer]:
 @pytest.fixture
 async def link(owner: Owner, peer: Peer) -> AsyncIterator[PeerLink]:
     """A link to the peer that is being kept up."""
-    link = PeerLink(2, (LOOPBACK, peer.port), HELLO.encode, owner, QUEUE_BYTES_MAX)
+    link = PeerLink(2, (LOOPBACK, peer.port), lambda: HELLO, owner, QUEUE_BYTES_MAX)
     running = asyncio.create_task(link.run())
     yield link
     running.cancel()
@@ -157,9 +157,9 @@ async def test_a_peer_whose_port_is_closed_is_gone_and_found_again(link: PeerLin
     await eventually(lambda: link.is_up)
 
 
-@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("forgotten", [None, HELLO.life])
 async def test_a_refusal_is_told_with_what_the_peer_knows_of_us(
-    link: PeerLink, owner: Owner, peer: Peer, forgotten: bool
+    link: PeerLink, owner: Owner, peer: Peer, forgotten: Life | None
 ) -> None:
     peer.greeting = frame(encode_refusal("wrong cluster", forgotten))
     await eventually(lambda: owner.events)
@@ -167,6 +167,15 @@ async def test_a_refusal_is_told_with_what_the_peer_knows_of_us(
     assert not link.is_up
     peer.greeting = frame(WELCOME.encode())
     await eventually(lambda: link.is_up, what="the next try, which is not a hurried one")
+
+
+async def test_a_refusal_of_an_earlier_hello_is_none(link: PeerLink, owner: Owner, peer: Peer) -> None:
+    """P31: a late copy of it has come first. What it says of our memory would end this node for good."""
+    peer.greeting = frame(encode_refusal("lost its memory", Life(HELLO.incarnation, HELLO.seq - 1)))
+    await eventually(lambda: len(peer.hellos) >= 2)
+    assert owner.events == []
+    peer.greeting = frame(WELCOME.encode())
+    await eventually(lambda: link.is_up)
 
 
 async def test_a_peer_that_we_do_not_want_is_not_spoken_to(link: PeerLink, owner: Owner, peer: Peer) -> None:
@@ -219,7 +228,7 @@ async def test_a_link_can_be_reset(link: PeerLink, owner: Owner) -> None:
 
 async def test_a_peer_that_does_not_read_costs_a_bounded_queue(owner: Owner, peer: Peer) -> None:
     """P33: then the connection is dropped; the peer asks for what it missed."""
-    link = PeerLink(2, (LOOPBACK, peer.port), HELLO.encode, owner, queue_bytes_max=1 << 20)
+    link = PeerLink(2, (LOOPBACK, peer.port), lambda: HELLO, owner, queue_bytes_max=1 << 20)
     running = asyncio.create_task(link.run())
     await eventually(lambda: link.is_up)
     for writer in peer._writers:

@@ -48,11 +48,11 @@ def test_a_card_of_the_largest_cluster_fits_in_a_hello() -> None:
     assert len(card.encode()) < HELLO_FRAME_BYTES_MAX / 2
 
 
-@pytest.mark.parametrize("forgotten", [True, False])
-def test_a_refusal_says_why_and_whether_the_node_has_lost_its_memory(forgotten: bool) -> None:
+@pytest.mark.parametrize("forgotten", [None, Life("a life", 7)])
+def test_a_refusal_says_why_and_which_life_has_lost_its_memory(forgotten: Life | None) -> None:
     with pytest.raises(Refused, match=r"^the wrong cluster$") as caught:
         decode_card(encode_refusal("the wrong cluster", forgotten))
-    assert caught.value.forgotten is forgotten
+    assert caught.value.forgotten == forgotten
 
 
 def test_a_client_on_the_peer_port_is_told_of_the_other_port() -> None:

@@ -283,7 +283,7 @@ async def test_a_peer_whose_port_refuses_is_gone(node: Node, peer: Peer) -> None
 
 
 async def test_a_peer_that_knew_us_in_another_life_ends_this_node(node: Node, peer: Peer) -> None:
-    peer.answer = frame(encode_refusal("another incarnation", forgotten=True))
+    peer.answer = frame(encode_refusal("another incarnation", node.mesh.introductions.card(2).life))
     peer.cut()
     await eventually(lambda: node.failures)
     assert node.failures[0].code == QUARANTINED
@@ -298,7 +298,7 @@ async def test_a_peer_in_its_second_life_does_not_end_this_node(node: Node, peer
     wire = await node.dial()
     wire.write(frame(REBORN.encode()))
     said = await wire.until_closed()
-    assert [(items[1], items[3]) for items in said] == [(0, True)]
+    assert [(items[1], items[3]) for items in said] == [(0, REBORN.life)]
     peer.cut()
     with pytest.raises(AssertionError, match="not within"):
         await eventually(lambda: node.failures, within_s=0.5)

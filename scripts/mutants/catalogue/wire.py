@@ -306,4 +306,18 @@ MUTANTS = (
         (_PORTS,),
         simulated=False,
     ),
+    Mutant(
+        "late-refusal-ends-the-node",
+        "P31",
+        "a refusal of an earlier hello, whose copy came late, says nothing of this life",
+        (
+            Edit(
+                "net/link.py",
+                "_Outbound.on_payload",
+                "if refused.forgotten not in (None, self._introduced_as):",
+                "if False:",
+            ),
+        ),
+        ("tests/net/test_link.py",),
+    ),
 )
