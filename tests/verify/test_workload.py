@@ -177,7 +177,7 @@ async def test_failures_are_recorded_as_what_they_are() -> None:
     kinds = (Unavailable("no leader"), Overloaded("busy", 0.1), BadRequest("no"))
 
     def trouble(when: str) -> PaxoskvError | None:
-        if random.random() > 0.02:
+        if random.random() > 0.05:
             return None
         return (
             random.choice(kinds) if when in ("before", "read") else OutcomeUnknown("lost") if when == "after" else None
