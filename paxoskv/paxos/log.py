@@ -26,6 +26,7 @@ class Log:
     commit_slot:    every slot up to it is chosen, and was handed out as chosen in order. Moved by `choose` alone.
     known_slot:     every slot up to it is chosen, but above `commit_slot` not every value can be read. Higher than
                     `commit_slot` only after a start that found the record of a chosen slot damaged (P5).
+    durable_slot:   up to it the journal knows by itself what was chosen, and can tell laggards.
     compacted_slot: slots up to it are no longer in the journal.
     faulty:         slots above `commit_slot` whose record is damaged: neither a vote nor "no vote" (P5). Ascending.
     is_full:        the disk takes no more votes: none is kept until it does (P9).
@@ -45,6 +46,7 @@ class Log:
         self.votes: dict[Slot, Vote] = dict(open_votes or {})
         self.commit_slot = commit_slot
         self.known_slot = max(commit_slot, known_slot)
+        self.durable_slot = commit_slot
         self.compacted_slot = compacted_slot
         self.faulty = sorted(faulty)
         self.mended = 0
@@ -120,6 +122,10 @@ class Log:
             self._trim_tail()
         return slot, value
 
+    def settle(self, slot: Slot) -> None:
+        """The journal has been told, durably, that every slot up to `slot` is chosen."""
+        self.durable_slot = max(self.durable_slot, slot)
+
     def open_votes(self, from_slot: Slot) -> tuple[tuple[Slot, Vote], ...]:
         """Return every vote from `from_slot` on that is above `known_slot`, by slot."""
         first = max(from_slot, self.known_slot + 1)
@@ -144,8 +150,11 @@ class Log:
         return tuple(votes)
 
     def _trim_tail(self) -> None:
-        while self._tail_from < self.commit_slot and (
-            self.commit_slot - self._tail_from >= TAIL_SLOTS or self._tail_bytes > TAIL_BYTES_MAX
+        """Forget the oldest chosen slots, but none that the journal could not tell a laggard: nobody else would."""
+        while (
+            self._tail_from < self.commit_slot
+            and self._tail_from <= self.durable_slot
+            and (self.commit_slot - self._tail_from >= TAIL_SLOTS or self._tail_bytes > TAIL_BYTES_MAX)
         ):
             self._tail_bytes -= len(self.votes.pop(self._tail_from).value)
             self._tail_from += 1

@@ -147,7 +147,7 @@ class Replica:
 
     def on_written(self, ticket: int, now: float) -> None:
         """All records up to `ticket` are durable; what waited for them is released by the runtime."""
-        self._disk.on_written(ticket, now)
+        self.log.settle(self._disk.on_written(ticket, now))
 
     def on_disk_full(self, is_full: bool, now: float) -> Effects:
         """The disk takes no more votes, or takes them again (P9): promises still find room, a leadership does not."""
@@ -433,7 +433,7 @@ class Replica:
     def _finish(self, now: float, out: Effects) -> Effects:
         """Number the records, and release the reads that the step has made answerable."""
         if out.persist:
-            out.ticket = self._disk.issue(now)
+            out.ticket = self._disk.issue(now, out.persist)
         if self._leader_reads:
             self._leader_reads.release(self.log.commit_slot, out)
         else:

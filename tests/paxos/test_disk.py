@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from paxoskv.paxos.ballot import Ballot, Vote
 from paxoskv.paxos.disk import DiskProgress
+from paxoskv.paxos.effects import SavePromise, SaveVote
 
 TIMEOUT_S = 0.4
 
@@ -50,3 +52,14 @@ def test_a_full_disk_is_stalled_whatever_it_still_writes() -> None:
     assert disk.is_stalled(10.1)
     disk.is_full = False
     assert not disk.is_stalled(10.1)
+
+
+def test_what_the_journal_was_told_is_known_when_it_is_durable() -> None:
+    """A vote's row says up to where slots were chosen; of several that are durable the highest counts."""
+    disk = DiskProgress(TIMEOUT_S)
+    ballot = Ballot(1, 1)
+    first = disk.issue(1.0, [SavePromise(ballot), SaveVote(5, Vote(ballot, b""), 4), SaveVote(6, Vote(ballot, b""), 3)])
+    second = disk.issue(1.0, [SaveVote(7, Vote(ballot, b""), 6)])
+    assert disk.on_written(first, 1.1) == 4
+    assert disk.on_written(second, 1.2) == 6
+    assert disk.on_written(disk.issue(1.3, [SavePromise(ballot)]), 1.4) == 0

@@ -26,6 +26,7 @@ def learner_with(votes: dict[Slot, Vote], commit_slot: Slot = 0) -> tuple[Learne
 def chosen(count: int) -> tuple[Learner, Log]:
     """A learner that knows the slots 1..count, in memory."""
     learner, log = learner_with({slot: Vote(OLD, f"v{slot}".encode()) for slot in range(1, count + 1)})
+    log.settle(count)
     for _ in range(count):
         learner.choose_next(Effects())
     return learner, log

@@ -16,8 +16,9 @@ def vote(text: str, ballot: Ballot = BALLOT) -> Vote:
 
 
 def chosen_log(count: int) -> Log:
-    """A log with the slots 1..count chosen."""
+    """A log with the slots 1..count chosen, as the journal knows."""
     log = Log()
+    log.settle(count)
     for slot in range(1, count + 1):
         log.record(slot, vote(f"v{slot}"))
         log.choose()
@@ -93,8 +94,29 @@ def test_the_tail_is_bounded_in_bytes_but_keeps_the_last_slot(monkeypatch: pytes
     log = chosen_log(6)
     assert sorted(log.votes) == [5, 6]
     log.record(7, vote("x" * 50))
+    log.settle(7)
     log.choose()
     assert sorted(log.votes) == [7]
+
+
+def test_what_the_journal_does_not_know_to_be_chosen_stays_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P15: a laggard that nobody can tell would be left behind until the next write, however long that takes.
+
+    A vote's row tells what was chosen before it, so the last slots of a burst are chosen and the journal knows nothing.
+    """
+    monkeypatch.setattr(log_module, "TAIL_SLOTS", 2)
+    log = Log()
+    for slot in range(1, 7):
+        log.record(slot, vote(f"v{slot}"))
+    log.settle(2)
+    for _ in range(6):
+        log.choose()
+    assert log.chosen_from(3, 6, 1000) == tuple((slot, vote(f"v{slot}")) for slot in range(3, 7))
+    assert log.chosen_from(2, 6, 1000) is None
+    log.settle(6)
+    log.record(7, vote("v7"))
+    log.choose()
+    assert sorted(log.votes) == [6, 7]
 
 
 def test_no_room_far_above_the_commit_slot() -> None:

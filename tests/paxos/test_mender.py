@@ -24,6 +24,7 @@ def mender(monkeypatch: pytest.MonkeyPatch) -> Mender:
     log = Log()
     for slot in range(1, 10):
         log.record(slot, Vote(B1, b"v%d" % slot))
+    log.settle(8)
     for _ in range(8):
         log.choose()
     learner = Learner(1, log, Timing())

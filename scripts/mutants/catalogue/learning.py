@@ -205,4 +205,32 @@ MUTANTS = (
         ),
         (_LEARNER, _STORY),
     ),
+    Mutant(
+        "tail-forgotten-before-the-journal-knows",
+        "P15",
+        "a chosen slot stays in memory until the journal knows that it is chosen and can tell a laggard",
+        (
+            Edit(
+                "paxos/log.py",
+                "Log._trim_tail",
+                " and self._tail_from <= self.durable_slot",
+                "",
+            ),
+        ),
+        ("tests/paxos/test_log.py",),
+    ),
+    Mutant(
+        "journal-believed-to-know-at-once",
+        "P15",
+        "the journal knows what a vote's row tells it when that row is durable",
+        (
+            Edit(
+                "paxos/disk.py",
+                "DiskProgress.on_written",
+                "while self._pending and self._pending[0][0] <= ticket:",
+                "while self._pending:",
+            ),
+        ),
+        ("tests/paxos/test_disk.py",),
+    ),
 )
