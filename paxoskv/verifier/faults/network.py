@@ -23,10 +23,13 @@ RECOVERY_S = (2.0, 4.0)
 
 @asynccontextmanager
 async def disturbed(stage: Stage, directions: Iterable[Direction], wish: Disturbance) -> AsyncIterator[None]:
-    """Treat `directions` as `wish` says while the context is open."""
+    """Treat `directions` as `wish` says while the context is open.
+
+    An order that has left is carried out, also if whoever waits for it is cancelled: so it is taken back in any case.
+    """
     chosen = list(directions)
-    await stage.cluster.network.disturb(chosen, wish)
     try:
+        await stage.cluster.network.disturb(chosen, wish)
         yield
     finally:
         await stage.cluster.network.disturb(chosen, HEALTHY)
