@@ -3,6 +3,7 @@
     compare    put and get beside etcd, round by round, so that a noisy machine disturbs both alike
     failover   the longest gap in writes after kill -9 of the leader, try by try
     size       resident memory, throughput and elections as the keys grow
+    burden     transactions, watchers and leases beside plain puts, round by round
 
 Each starts throwaway clusters below --dir, prints one JSON document with medians and spreads, and removes everything.
 """
@@ -26,6 +27,12 @@ from typing import Any
 import click
 
 LOADS = (("put", 64), ("put", 1), ("get", 64))
+BURDENS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "txn": ("txn", 64, ()),
+    "put_beside_1000_watchers": ("put", 64, ("--watchers", "1000")),
+    "put_beside_10000_leases": ("put", 64, ("--leases", "10000")),
+    "events_to_100_watchers": ("watch", 8, ("--watchers", "100")),
+}
 KILL_AFTER_S = 1.5
 GAP_RUN_S = 5.0
 
@@ -146,6 +153,28 @@ def compare(parent: Path, rounds: int, seconds: float) -> None:
             **{f"etcd_{name}": spread([run[name] for run in theirs]) for name in ("ops_per_s", "p50_ms", "p99_ms")},
             **{f"paxoskv_{name}": spread([run[name] for run in ours]) for name in ("ops_per_s", "p50_ms", "p99_ms")},
         }
+    click.echo(json.dumps(document))
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(1, 100), default=3)
+@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=5.0)
+@click.pass_obj
+def burden(parent: Path, rounds: int, seconds: float) -> None:
+    """Run what is more than a put, or is beside it; `ratio` is of operations per second to plain puts right before."""
+    alone: list[float] = []
+    beside: dict[str, list[tuple[float, float]]] = {name: [] for name in BURDENS}
+    for number in range(rounds):
+        for name, (op, clients, more) in BURDENS.items():
+            click.echo(f"{name}: round {number + 1} of {rounds}", err=True)
+            with cluster(parent) as made:
+                os.sync()  # what ran before is not to burden what comes
+                alone.append(made.bench("put", 64, seconds)["ops_per_s"])
+                beside[name].append((made.bench(op, clients, seconds, *more)["ops_per_s"], alone[-1]))
+    document: dict[str, Any] = {"put_per_s": spread(alone)}
+    for name, runs in beside.items():
+        ratios = [ops / put for ops, put in runs]
+        document[name] = {"ops_per_s": spread([ops for ops, _ in runs]), "ratio": spread(ratios)}
     click.echo(json.dumps(document))
 
 

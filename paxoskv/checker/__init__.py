@@ -12,17 +12,18 @@ that executed at these moments, one after another, all of them have the outcomes
 unknown outcome (`info`, or never completed) may have its moment at any later time, or none.
 The form of a history: `paxoskv.checker.events`. A key starts absent.
 
-What it does: judges every key on its own, which is enough for operations on single keys; tries to find an order, and
-if none turns up follows all configurations the key could be in until none is left. What is wrong is shrunk to the few
-operations that contradict each other. Where replies carry revisions and slots, the order that these claim is checked
-too, over all keys: a history can be linearizable and its revisions wrong, so look at `verdict.acceptable`.
+What it does: judges every key on its own, which is enough for operations on single keys, and keys that transactions
+tie together as one; tries to find an order, and if none turns up follows all configurations the keys could be in until
+none is left. What is wrong is shrunk to the few operations that contradict each other. Where replies carry revisions
+and slots, the order that these claim is checked too, over all keys: a history can be linearizable and its revisions
+wrong, so look at `verdict.acceptable`.
 
 What it never does: guess. A verdict of True comes from an order that was checked again without a search, or from a
 search that left out nothing; where the budget runs out the verdict is None. It knows nothing of the server and
 imports nothing of it: a judge that shares code with the accused is none.
 
-Where to start reading: `events` and `history` (what is recorded), `model` (what a key does), `wgl` and
-`configurations` (the two searches), `unknowns` (what makes unknown outcomes cheap), `revisions` and `replay` (the
+Where to start reading: `events`, `txns` and `history` (what is recorded), `model` and `groups` (what keys do), `wgl`
+and `configurations` (the two searches), `unknowns` (what makes unknown outcomes cheap), `revisions` and `replay` (the
 claimed order), `shrink` and `causes` (what is wrong, in few operations and in words), `page` and `timeline` (the
 picture), `judge` (all of it together).
 """
@@ -38,6 +39,7 @@ from paxoskv.checker.operations import Operation
 from paxoskv.checker.page import verdict_page
 from paxoskv.checker.revisions import RevisionReport
 from paxoskv.checker.timeline import timeline_svg
+from paxoskv.checker.txns import Step, Told, Txn
 
 __all__ = [
     "BUDGET_STEPS",
@@ -49,6 +51,9 @@ __all__ = [
     "KeyVerdict",
     "Operation",
     "RevisionReport",
+    "Step",
+    "Told",
+    "Txn",
     "Verdict",
     "judge",
     "parse_history",

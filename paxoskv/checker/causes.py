@@ -10,7 +10,7 @@ from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INFO, OK
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.pieces import Pieces
 from paxoskv.checker.shrink import seen_by
-from paxoskv.checker.unknowns import product
+from paxoskv.checker.unknowns import adds_up, product
 from paxoskv.checker.words import held_text, operation_text, sight_text, value_text
 
 PIECES_BYTES_MAX = 100_000
@@ -30,7 +30,8 @@ def cause_of(contradiction: Sequence[Operation], accused: Operation, operations:
     accused: the operation of the contradiction at whose completion it showed. operations: all of its key.
     """
     case = _Case(contradiction, accused, tuple(operations))
-    causes = (rule(case) for rule in _RULES) if accused.f in (GET, CAS) else ()
+    has_rules = accused.f in (GET, CAS) and not adds_up(case.operations)
+    causes = (rule(case) for rule in _RULES) if has_rules else ()
     showed = f"No order explains these operations together; it showed at {operation_text(accused)}."
     return next((cause for cause in causes if cause is not None), Cause("contradiction", showed))
 
@@ -44,6 +45,7 @@ class _Case:
 
     def __init__(self, contradiction: Sequence[Operation], accused: Operation, operations: Sequence[Operation]) -> None:
         self.contradiction = contradiction
+        self.operations = operations
         self.accused = accused
         self.seen = seen_by(accused)
         self.text = sight_text(accused)

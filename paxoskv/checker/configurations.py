@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from paxoskv.checker.frontier import Frontier
-from paxoskv.checker.model import INITIAL, REFUSED, Model, Outcome, State
+from paxoskv.checker.groups import Group
+from paxoskv.checker.model import REFUSED, Outcome, State
+from paxoskv.checker.models import model_for
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.unknowns import KeyHistory
 
-_Place = tuple[int, State]
-"""Bits of the open operations that have taken effect, and what the key holds."""
+_Place = tuple[int, State | Group]
+"""Bits of the open operations that have taken effect, and what the key, or the group of keys, holds."""
 
 
 class Judged(NamedTuple):
@@ -35,7 +37,7 @@ def search(history: KeyHistory, budget: int) -> Judged:
     return _Sweep(history, budget, exact=False).run()
 
 
-def held_during(history: KeyHistory, operation: Operation, budget: int) -> frozenset[State]:
+def held_during(history: KeyHistory, operation: Operation, budget: int) -> frozenset[State | Group]:
     """Return what the key may have held while `operation`, one of the required, was open: as much as is found out.
 
     A few too many perhaps, namely values with which no configuration could have gone on until its completion.
@@ -58,14 +60,14 @@ class _Sweep:
     def __init__(self, history: KeyHistory, budget: int, exact: bool) -> None:
         self._history = history
         self._budget = budget
-        model = Model((*history.required, *history.optional), exact)
+        model = model_for((*history.required, *history.optional), exact)
         self._step, self._spend = model.step, model.spend
-        self.met: set[State] = set()
+        self.met: set[State | Group] = set()
         self._steps = 0
         self._open: dict[int, Operation] = {}
         self._optional: dict[int, tuple[Operation, int]] = {}
         self._configurations: Frontier[_Place] = Frontier()
-        self._configurations.add((0, INITIAL), 0)
+        self._configurations.add((0, model.initial), 0)
 
     def run(self) -> Judged:
         bits: dict[int, int] = {}
@@ -150,7 +152,7 @@ class _Sweep:
     def _reach(
         self,
         mask: int,
-        state: Outcome,
+        state: Outcome | Group,
         spent: int,
         visited: Frontier[_Place],
         waiting: list[tuple[_Place, int]],

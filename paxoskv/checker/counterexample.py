@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from paxoskv.checker import configurations
 from paxoskv.checker.causes import cause_of
 from paxoskv.checker.events import GET, OK
-from paxoskv.checker.model import HIDDEN, Held
+from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.revisions import Disorder
 from paxoskv.checker.shrink import known_at, shrink
@@ -80,7 +80,7 @@ def _right_answers(known: Sequence[Operation], accused: Operation) -> tuple[Held
     """Return values that the get could have read without contradiction, the first that are found."""
     rest = [op for op in known if op.began != accused.began]
     met = configurations.held_during(settle(known), accused, ANSWERS_STEPS)
-    values = [state for state in met if state is not HIDDEN]
+    values = [state for state in met if state is None or isinstance(state, bytes)]
     values += [product(op) for op in rest if not op.is_observer and _overlap(op, accused)]
     candidates = sorted(set(values), key=lambda value: (value is None, value or b""))[:ANSWERS_TRIED_MAX]
     return tuple(value for value in candidates if _explains(rest, accused._replace(result=value, outcome=OK)))

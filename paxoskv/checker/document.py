@@ -53,6 +53,7 @@ def operation_document(operation: Operation) -> dict[str, Any]:
         **text_field("key", operation.key),
         **text_field("value", operation.value),
         **text_field("result", operation.result),
+        **({} if operation.txn is None else {**text_field("txn", operation.txn), **text_field("told", operation.told)}),
         "outcome": operation.outcome,
         "invoked_ns": operation.invoked_ns,
         "completed_ns": operation.completed_ns,

@@ -8,9 +8,12 @@
     delete   null                       null
     cas      [expected, new]            null, or the same again; expected is null for "the key is absent"
     append   the text appended          null, or the same again
+    incr     the number added           at ok the number that the key holds now; else null, or the same again
+    txn      see `txns`                 at ok what it was answered; else null, or the same again
 
 type: `invoke`, then `ok`, `fail` (surely did not happen) or `info` (unknown). A `fail` of a cas without an `error`
 says that the comparison failed, which is an observation; with an `error` it says that the cas was never executed.
+Numbers stand in quotes, like all values. The key of a txn is null, since it names its keys itself.
 time: nanoseconds of one clock. An event may carry `revision` and `slot`; other fields are ignored.
 Keys and values are text; bytes that are not UTF-8 stand as `key_base64` and `value_base64` instead.
 """
@@ -21,6 +24,8 @@ import base64
 import binascii
 import json
 from typing import Any, NamedTuple
+
+from paxoskv.checker.txns import Told, Txn, number_of, parse_told, parse_txn, shown
 
 INVOKE = "invoke"
 OK = "ok"
@@ -33,10 +38,15 @@ GET = "get"
 DELETE = "delete"
 CAS = "cas"
 APPEND = "append"
-FUNCTIONS = (PUT, GET, DELETE, CAS, APPEND)
+INCR = "incr"
+TXN = "txn"
+FUNCTIONS = (PUT, GET, DELETE, CAS, APPEND, INCR, TXN)
 
-Value = bytes | tuple[bytes | None, bytes] | None
+Value = bytes | tuple[bytes | None, bytes] | Txn | Told | None
 """The value of an event, its shape as in the table above; the pair belongs to cas."""
+
+NO_KEY = b""
+"""In the place of the key of a transaction."""
 
 _LINE_SHOWN_MAX = 80
 
@@ -83,7 +93,7 @@ def parse_event(line: bytes, number: int) -> Event:
 def event_line(event: Event) -> str:
     """Return the event as one line of JSON, the line's end included; `parse_event` reads it back."""
     fields: dict[str, Any] = {"process": event.process, "type": event.type, "f": event.f}
-    fields |= text_field("key", event.key)
+    fields |= text_field("key", event.key if event.f != TXN else None)
     fields |= text_field("value", event.value)
     fields["time"] = event.time_ns
     for name, extra in (("revision", event.revision), ("slot", event.slot), ("error", event.error)):
@@ -94,13 +104,26 @@ def event_line(event: Event) -> str:
 
 def text_field(name: str, value: Value) -> dict[str, Any]:
     """Return `value` as the JSON field `name`, or as `name_base64` if it is not all UTF-8."""
+    if isinstance(value, Txn | Told):
+        return _txn_field(name, value)
     parts = value if isinstance(value, tuple) else (value,)
     try:
-        shown = [None if part is None else part.decode() for part in parts]
+        texts = [None if part is None else part.decode() for part in parts]
     except UnicodeDecodeError:
         name = f"{name}_base64"
-        shown = [None if part is None else base64.b64encode(part).decode("ascii") for part in parts]
-    return {name: shown if isinstance(value, tuple) else shown[0]}
+        texts = [None if part is None else _as_base64(part) for part in parts]
+    return {name: texts if isinstance(value, tuple) else texts[0]}
+
+
+def _txn_field(name: str, value: Txn | Told) -> dict[str, Any]:
+    try:
+        return {name: shown(value, bytes.decode)}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": shown(value, _as_base64)}
+
+
+def _as_base64(part: bytes) -> str:
+    return base64.b64encode(part).decode("ascii")
 
 
 def check_value(f: str, kind: str, value: Value) -> None:
@@ -110,10 +133,16 @@ def check_value(f: str, kind: str, value: Value) -> None:
         wanted = "null unless it is the value read, at ok"
     elif f == DELETE:
         allowed, wanted = value is None, "null"
+    elif f == TXN:
+        shape: type = Told if kind == OK else Txn
+        allowed, wanted = isinstance(value, shape) or (kind not in (INVOKE, OK) and value is None), "see `txns`"
+    elif f == INCR:
+        is_number = isinstance(value, bytes) and number_of(value) is not None
+        allowed, wanted = is_number or (kind not in (INVOKE, OK) and value is None), "a number in quotes"
     else:
         shape, wanted = (tuple, "[expected, new]") if f == CAS else (bytes, "a text")
         allowed = isinstance(value, shape) or (kind != INVOKE and value is None)
-    if not allowed or (f == GET and isinstance(value, tuple)):
+    if not allowed or (f == GET and isinstance(value, tuple)) or (f == CAS and isinstance(value, Txn | Told)):
         raise ValueError(f"the value of a {f} at {kind} is {wanted}")
 
 
@@ -131,9 +160,11 @@ def _fields(line: bytes, number: int) -> dict[str, Any]:
 def _event(fields: dict[str, Any]) -> Event:
     f, kind = _choice(fields, "f", FUNCTIONS), _choice(fields, "type", TYPES)
     key = _bytes_field(fields, "key")
-    if not isinstance(key, bytes):
-        raise ValueError("key is missing or no text")
-    value = _bytes_field(fields, "value")
+    if f == TXN and key is None:
+        key = NO_KEY
+    if not isinstance(key, bytes) or (f == TXN and key):
+        raise ValueError("the key of a txn is null" if f == TXN else "key is missing or no text")
+    value = _bytes_field(fields, "value") if f != TXN else _txn_value(fields, kind)
     check_value(f, kind, value)
     process, time_ns = _number(fields, "process"), _number(fields, "time")
     if process is None or time_ns is None:
@@ -169,6 +200,16 @@ def _bytes_field(fields: dict[str, Any], name: str) -> Value:
     if new is None:
         raise ValueError(f"{name} is an array of {len(raw)}: the one of a cas is [expected, new], and new is a text")
     return _blob(name, raw[0], coded is not None), new
+
+
+def _txn_value(fields: dict[str, Any], kind: str) -> Txn | Told | None:
+    """Return the field `value` or `value_base64` of a transaction."""
+    plain, coded = fields.get("value"), fields.get("value_base64")
+    raw = plain if coded is None else coded
+    if raw is None:
+        return None
+    parse = parse_told if kind == OK else parse_txn
+    return parse(raw, lambda part: _blob("value", part, coded is not None))
 
 
 def _blob(name: str, raw: Any, is_base64: bool) -> bytes | None:

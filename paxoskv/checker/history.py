@@ -11,9 +11,11 @@ from paxoskv.checker.events import (
     FAIL,
     FUNCTIONS,
     GET,
+    INCR,
     INFO,
     INVOKE,
     OK,
+    TXN,
     BadEvent,
     BadOrder,
     Event,
@@ -23,6 +25,7 @@ from paxoskv.checker.events import (
     parse_event,
 )
 from paxoskv.checker.operations import Operation
+from paxoskv.checker.txns import Told, Txn
 
 STANDARD_INPUT = "-"
 
@@ -103,7 +106,8 @@ class Pairing:
                 f"but what it invoked{_at(invoked.line)} is {begun.f} of {begun.key!r}",
                 line,
             )
-        if event.f != GET and event.value not in (None, begun.value):
+        tells = event.f == GET or (event.type == OK and event.f in (INCR, TXN))
+        if not tells and event.value not in (None, begun.value):
             raise BadOrder(f"the {event.f} of process {event.process} completes with another value than invoked", line)
         del self._open[event.process]
         if event.type == INFO:
@@ -149,13 +153,13 @@ class HistoryWriter:
     def ok(
         self,
         process: int,
-        value: bytes | None = None,
+        value: bytes | Told | None = None,
         *,
         time_ns: int,
         revision: int | None = None,
         slot: int | None = None,
     ) -> None:
-        """Record success. value: what a get has read."""
+        """Record success. value: what a get has read, the number after an incr, what a txn was answered."""
         self._complete(process, OK, value, time_ns, revision, slot, None)
 
     def fail(
@@ -230,13 +234,15 @@ def _operation(invoked: _Seen, completed: _Seen | None, order: list[int]) -> Ope
     begun = invoked.event
     done = completed.event if completed is not None else None
     outcome = done.type if done is not None else INFO
+    told = done.value if done is not None and outcome == OK else None
+    txn = begun.value if isinstance(begun.value, Txn) else None
     return Operation(
         process=begun.process,
         f=begun.f,
-        key=begun.key,
-        value=begun.value,
+        key=begun.key if txn is None else txn.keys[0],
+        value=None if isinstance(begun.value, Txn | Told) else begun.value,
         outcome=outcome,
-        result=done.value if done is not None and begun.f == GET and isinstance(done.value, bytes) else None,
+        result=told if begun.f in (GET, INCR) and isinstance(told, bytes) else None,
         invoked_ns=begun.time_ns,
         completed_ns=done.time_ns if done is not None else None,
         began=order[invoked.place],
@@ -245,6 +251,8 @@ def _operation(invoked: _Seen, completed: _Seen | None, order: list[int]) -> Ope
         slot=done.slot if done is not None else None,
         error=done.error if done is not None else None,
         line=invoked.line or invoked.place + 1,
+        txn=txn,
+        told=told if isinstance(told, Told) else None,
     )
 
 

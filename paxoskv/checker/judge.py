@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from paxoskv.checker import configurations, counterexample, wgl
 from paxoskv.checker.counterexample import Counterexample
 from paxoskv.checker.events import INFO
+from paxoskv.checker.groups import split
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.revisions import VIOLATED, RevisionReport, check_revisions
 from paxoskv.checker.unknowns import settle
@@ -28,7 +28,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class KeyVerdict:
-    """The judgement of one key. linearizable: None if the budget ran out. steps: what it cost."""
+    """The judgement of one key, or of the keys that transactions tie to it.
+
+    linearizable: None if the budget ran out. steps: what it cost.
+    """
 
     key: bytes
     operations: int
@@ -68,7 +71,8 @@ class _Judged(NamedTuple):
 def judge(operations: Iterable[Operation], budget: int | None = None, progress: Progress | None = None) -> Verdict:
     """Judge whether one order of the operations explains all outcomes and respects real time.
 
-    Each key is judged on its own: a history is linearizable if and only if that of every key is. A key starts absent.
+    Each key is judged on its own, or with those that transactions tie to it: a history is linearizable if and only if
+    that of every such group is. A key starts absent.
     Then the revisions that replies carry, if any, are checked over all keys.
     budget: steps that the search of one key may take; by default what `BUDGET_STEPS` and the next constant say.
     """
@@ -89,14 +93,6 @@ def judge(operations: Iterable[Operation], budget: int | None = None, progress: 
         keys=tuple(one.verdict for one in judged),
         counterexample=_counterexample(by_key, judged, revisions),
     )
-
-
-def split(operations: Iterable[Operation]) -> dict[bytes, list[Operation]]:
-    """Return the operations of each key, the keys in the order in which they appear."""
-    by_key: dict[bytes, list[Operation]] = defaultdict(list)
-    for operation in operations:
-        by_key[operation.key].append(operation)
-    return dict(by_key)
 
 
 def _judge_key(key: bytes, operations: Sequence[Operation], budget: int, claimed: Sequence[Operation]) -> _Judged:
@@ -122,7 +118,8 @@ def _counterexample(
     culprits = [one.culprit for one in judged if one.culprit is not None]
     if culprits:
         first = min(culprits, key=_end)
-        return counterexample.from_search(by_key[first.key], first)
+        own = next(own for own in by_key.values() if any(op.began == first.began for op in own))
+        return counterexample.from_search(own, first)
     if revisions.disorders:
         every = [op for own in by_key.values() for op in own]
         return counterexample.from_disorder(every, revisions.disorders[0])

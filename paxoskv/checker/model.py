@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Literal
 
-from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, PUT
+from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INCR, OK, PUT
 from paxoskv.checker.operations import Operation
+from paxoskv.checker.txns import number_of
 
 
 class Mark(Enum):
@@ -49,9 +50,21 @@ def step(operation: Operation, held: Held) -> Held | Literal[Mark.REFUSED]:
         return new if held == expected else REFUSED
     if f == DELETE:
         return None
+    if f == INCR:
+        return _count(operation, held)
     assert f == APPEND, f"{f} is no operation of this model"
     assert isinstance(value, bytes), f"append of {value!r}: the reader of histories checks the shape"
     return (held or b"") + value
+
+
+def _count(operation: Operation, held: Held) -> Held | Literal[Mark.REFUSED]:
+    """Return what a counter holds after an incr."""
+    assert isinstance(operation.value, bytes), f"incr of {operation.value!r}: the reader of histories checks the shape"
+    number, delta = number_of(held), number_of(operation.value)
+    if number is None or delta is None:
+        return REFUSED
+    after = str(number + delta).encode()
+    return after if operation.outcome != OK or operation.result == after else REFUSED
 
 
 class Model:
@@ -59,8 +72,12 @@ class Model:
 
     A value that no operation saw, and that no seen value begins with, can only be overwritten. Which one it is, and
     what was appended to it, does not matter to anybody; so searches need not tell such states apart.
-    exact: tell them apart nevertheless, for those who want to know what the key held.
+    exact: tell them apart nevertheless, for those who want to know what the key held. Counters always are.
+    initial: the state before everything. is_one_key: what is put or deleted has no other effect than that.
     """
+
+    initial: State = INITIAL
+    is_one_key = True
 
     def __init__(self, operations: Iterable[Operation], exact: bool = False) -> None:
         looks: set[Held] = set()
@@ -69,6 +86,7 @@ class Model:
         self._refuses = False
         for op in operations:
             self._grows |= op.f == APPEND
+            self._exact |= op.f == INCR
             self._refuses |= op.f == CAS and op.outcome == FAIL
             if op.f == GET:
                 looks.add(op.result)

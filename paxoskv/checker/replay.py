@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 from paxoskv.checker.events import DELETE
 from paxoskv.checker.frontier import Frontier
-from paxoskv.checker.model import INITIAL, REFUSED, Model, State
+from paxoskv.checker.groups import Group
+from paxoskv.checker.model import REFUSED, State
+from paxoskv.checker.models import model_for
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.unknowns import noticeable, twins_of
 
@@ -30,13 +32,13 @@ class Mismatch(NamedTuple):
     """A reply that the order of revisions does not explain. possible: what the key may have held then."""
 
     operation: Operation
-    possible: frozenset[State]
+    possible: frozenset[State | Group]
 
 
 class Replayed(NamedTuple):
     """mismatch: None if all replies agree. order: then one in which they do. complete: False if it gave up.
 
-    deletes: those that surely removed something, so that their revision is their own.
+    deletes: those, and transactions that only delete, that surely removed something: their revision is their own.
     """
 
     mismatch: Mismatch | None
@@ -52,7 +54,7 @@ class _Ran(NamedTuple):
     something, if there is one.
     """
 
-    state: State
+    state: State | Group
     order: tuple[Operation, ...]
     removed: Operation | None
     refused: Operation | None
@@ -82,19 +84,19 @@ class _Replay:
 
     def __init__(self, operations: Sequence[Operation], taken: Sequence[int], exact: bool) -> None:
         counting = [op for op in operations if op.counts]
-        model = Model(counting, exact)
+        model = model_for(counting, exact)
         self._step, self._spend = model.step, model.spend
         self._stamped = sorted(filter(is_stamped, counting), key=_revision)
         writes = [op for op in counting if not is_stamped(op) and not op.is_observer]
         others = [op for op in counting if is_stamped(op) or op.is_observer]
         noticed = {op.began for op in noticeable(writes, others)} if writes else set()
-        loose = [op for op in writes if op.f == DELETE or op.began in noticed]
-        self._may_be_gone = any(op.f == DELETE for op in loose)
+        loose = [op for op in writes if not op.surely_changes or op.began in noticed]
+        self._may_be_gone = any(_may_delete(op) for op in loose)
         self._loose = list(
             zip(loose, (1 << number for number in range(len(loose))), twins_of(loose, others), strict=True)
         )
         self._taken = taken
-        self._ways: dict[tuple[State, int], Chain] = {(INITIAL, 0): None}
+        self._ways: dict[tuple[State | Group, int], Chain] = {(model.initial, 0): None}
         self._removing: list[Operation] = []
 
     def run(self) -> Replayed:
@@ -128,7 +130,7 @@ class _Replay:
     def _insert(self, room: int, deadline: int) -> None:
         """Add the ways in which loose writes, at most `room` of them, happened before `deadline`."""
         usable = [loose for loose in self._loose if loose[0].began < deadline]
-        met: Frontier[State] = Frontier()
+        met: Frontier[State | Group] = Frontier()
         for state, spent in self._ways:
             met.add(state, spent)
         level = self._ways
@@ -148,8 +150,8 @@ class _Replay:
 
     def _execute(self, group: Sequence[Operation], delete_changes: bool) -> Mismatch | None:
         """Execute the operations of one revision in every way; return the mismatch if none allows it."""
-        ways: dict[tuple[State, int], Chain] = {}
-        met: Frontier[State] = Frontier()
+        ways: dict[tuple[State | Group, int], Chain] = {}
+        met: Frontier[State | Group] = Frontier()
         removed: set[Operation | None] = set()
         refused: list[_Ran] = []
         for (state, spent), chain in sorted(self._ways.items(), key=_spent):
@@ -168,15 +170,15 @@ class _Replay:
             self._removing += [op for op in removed if op is not None and len(removed) == 1]
         return None
 
-    def _run_group(self, group: Sequence[Operation], state: State, delete_changes: bool) -> _Ran:
+    def _run_group(self, group: Sequence[Operation], state: State | Group, delete_changes: bool) -> _Ran:
         """Execute the operations that carry one revision: its change, then what changed nothing.
 
         delete_changes: a delete may be the change of this revision, for no other operation is.
         """
-        changes = [op for op in group if op.f != DELETE and not op.is_observer]
+        changes = [op for op in group if op.surely_changes]
         removed = None
-        if state is not None and delete_changes:
-            changes, removed = _first_delete(group)
+        if delete_changes:
+            changes, removed = _first_delete([op for op in group if self._removes(op, state)])
         rest = sorted((op for op in group if op not in changes), key=lambda op: op.began)
         for op in changes:
             after = self._step(op, state)
@@ -188,18 +190,26 @@ class _Replay:
                 return _Ran(state, (), None, op)
         return _Ran(state, (*changes, *rest), removed, None)
 
+    def _removes(self, operation: Operation, state: State | Group) -> bool:
+        """Whether an operation that only deletes would find something to remove."""
+        return not operation.is_observer and self._step(operation, state) not in (state, REFUSED)
 
-def _first_delete(group: Sequence[Operation]) -> tuple[list[Operation], Operation | None]:
+
+def _may_delete(operation: Operation) -> bool:
+    return operation.f == DELETE or any(step.f == DELETE for step in operation.steps)
+
+
+def _first_delete(deletes: Sequence[Operation]) -> tuple[list[Operation], Operation | None]:
     """Return the delete that removed the key, if any did, and again if it is sure that it was this one.
 
     Of several with one revision it is the one in the first slot; those in the same slot cannot be told apart.
     """
-    deletes = sorted((op for op in group if op.f == DELETE), key=lambda op: (op.slot or 0, _end(op)))
+    deletes = sorted(deletes, key=lambda op: (op.slot or 0, _end(op)))
     is_sure = len(deletes) == 1 or (len(deletes) > 1 and (deletes[0].slot or 0) < (deletes[1].slot or 0))
     return deletes[:1], deletes[0] if is_sure else None
 
 
-def _spent(way: tuple[tuple[State, int], Chain]) -> int:
+def _spent(way: tuple[tuple[State | Group, int], Chain]) -> int:
     """Return how many loose writes a way has taken: the fewest first."""
     return way[0][1].bit_count()
 

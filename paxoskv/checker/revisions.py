@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from paxoskv.checker.events import DELETE, GET
+from paxoskv.checker.events import GET
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.replay import Mismatch, Replayed, is_stamped, replay
 from paxoskv.checker.words import held_text, operation_text, value_text
@@ -63,7 +63,7 @@ def check_revisions(by_key: Mapping[bytes, Sequence[Operation]]) -> RevisionRepo
     stamped = [op for operations in by_key.values() for op in operations if is_stamped(op)]
     if not stamped:
         return RevisionReport(ABSENT, 0, (), {})
-    changes = [op for op in stamped if not op.is_observer and op.f != DELETE]
+    changes = [op for op in stamped if op.surely_changes]
     taken = sorted({_revision(op) for op in changes})
     replays = {key: replay(operations, taken) for key, operations in by_key.items()}
     changes += [op for replayed in replays.values() for op in replayed.deletes]
@@ -92,7 +92,8 @@ def _disorders(
 def _wrong_reply(mismatch: Mismatch) -> Disorder:
     op = mismatch.operation
     held = " or ".join(sorted(map(held_text, mismatch.possible)))
-    why = f"The {operation_text(op)} carries revision {op.revision}, but there the key {value_text(op.key)} {held}."
+    what = "its keys" if op.txn is not None else f"the key {value_text(op.key)}"
+    why = f"The {operation_text(op)} carries revision {op.revision}, but there {what} {held}."
     return Disorder("wrong reply", why, (op,))
 
 
@@ -113,7 +114,7 @@ def _against_real_time(stamped: Sequence[Operation], own: set[int]) -> Iterator[
     placed = [
         _Placed(
             op,
-            low=2 * _revision(op) + (op.began not in own and op.f != DELETE),
+            low=2 * _revision(op) + (op.began not in own and op.is_observer),
             high=2 * _revision(op) + (op.began not in own),
         )
         for op in stamped
@@ -157,7 +158,7 @@ def _slots_against_revisions(stamped: Sequence[Operation], own: set[int]) -> Ite
 
     A delete of which it is not known whether it removed something says nothing here.
     """
-    known = [op for op in stamped if op.began in own or op.f != DELETE]
+    known = [op for op in stamped if op.began in own or op.is_observer]
     known.sort(key=lambda op: (_revision(op), op.began not in own))
     yield from _too_early(known, own)
     yield from _left_out(known, own)

@@ -14,7 +14,7 @@ from paxoskv.checker.events import CAS, GET, INFO, OK, PUT
 from paxoskv.checker.model import Held
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.pieces import Pieces
-from paxoskv.checker.unknowns import LATER, product, settle
+from paxoskv.checker.unknowns import LATER, adds_up, product, settle
 
 FIRST_SIZE = 8
 """So many of the most relevant operations are tried first, then twice as many, and so on."""
@@ -42,7 +42,7 @@ def known_at(operations: Iterable[Operation], place: int) -> list[Operation]:
         if op.ended is None or op.ended <= place:
             known.append(op)
         elif not op.is_observer:
-            known.append(op._replace(ended=None, outcome=INFO))
+            known.append(op._replace(ended=None, outcome=INFO, told=None))
     return sorted(known, key=lambda op: op.began)
 
 
@@ -75,13 +75,15 @@ def weaken(operation: Operation) -> Operation | None:
     """
     if operation.is_observer:
         return None
-    weaker = operation._replace(began=WILD, ended=None, outcome=INFO)
+    weaker = operation._replace(began=WILD, ended=None, outcome=INFO, told=None)
     return weaker._replace(f=PUT, value=product(operation)) if operation.f == CAS else weaker
 
 
 def _stands_alone(known: Iterable[Operation], culprit: Operation) -> bool:
     """Whether the culprit saw a value that nothing known can have made, whatever the order."""
     seen = seen_by(culprit)
+    if adds_up(known):
+        return False
     if culprit.f not in (GET, CAS) or culprit.outcome != OK or seen is None:
         return False
     writes = [op for op in known if not op.is_observer and op.began != culprit.began]

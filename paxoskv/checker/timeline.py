@@ -74,6 +74,8 @@ def timeline_svg(
 def label_text(operation: Operation, with_key: bool = False) -> str:
     """Return the text of a bar: `put '1'`, `get → '1'`, `cas '1' → '2' ✗`."""
     key = f" {_short(operation.key)}" if with_key else ""
+    if operation.txn is not None:
+        return "txn " + " ".join(f"{step.f}{_short(step.key)}" for step in operation.steps)
     if operation.f == GET:
         answer = {OK: f" → {_short(operation.result)}", INFO: " → ?", FAIL: " ✗"}[operation.outcome]
         return f"get{key}{answer}"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, OK, PUT, Value
+from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INCR, OK, PUT, TXN
 from paxoskv.checker.model import Held
-from paxoskv.checker.operations import Operation
+from paxoskv.checker.operations import Given, Operation
 
 
 class KeyHistory(NamedTuple):
@@ -35,6 +35,14 @@ LATER = 1 << 62
 """A place after every event."""
 
 
+def adds_up(operations: Iterable[Operation]) -> bool:
+    """Whether what a key holds may come from any of the operations before: from counting, or from transactions.
+
+    Then none of them can be left out because nobody saw its value.
+    """
+    return any(op.f in (INCR, TXN) for op in operations)
+
+
 def settle(operations: Iterable[Operation]) -> KeyHistory:
     """Return the operations of one key as the searches need them, without those that say nothing."""
     counting = sorted((op for op in operations if op.counts), key=lambda op: op.began)
@@ -47,7 +55,7 @@ def settle(operations: Iterable[Operation]) -> KeyHistory:
 
 
 def product(operation: Operation) -> Held:
-    """Return what a put, a delete or a cas that happened leaves in the key."""
+    """Return what a put, a delete or a cas that happened leaves in the key; of an append or an incr what it adds."""
     value = operation.value
     return value[1] if isinstance(value, tuple) else value
 
@@ -75,6 +83,8 @@ def noticeable(unknown: Sequence[Operation], required: Sequence[Operation]) -> l
 
     Somebody is a required operation, or an unknown cas that is noticeable itself. unknown: by their invocation.
     """
+    if adds_up((*required, *unknown)):
+        return list(unknown)
     grows = any(op.f == APPEND for op in (*required, *unknown))
     kept: set[int] = set()
     fresh = sights(required)
@@ -132,13 +142,13 @@ def twins_of(optional: Sequence[Operation], required: Sequence[Operation]) -> tu
     """
     everything = (*required, *optional)
     looks = {*sights(everything), *(op.value[0] for op in everything if isinstance(op.value, tuple))}
-    grows = any(op.f == APPEND for op in everything)
-    last: dict[tuple[str, Value, bool], int] = {}
+    grows = any(op.f == APPEND for op in everything) or adds_up(everything)
+    last: dict[tuple[object, ...], int] = {}
     twins = []
     for number, op in enumerate(optional):
         hides = not grows and op.f != DELETE and product(op) not in looks
-        value: Value = (op.value[0], b"") if isinstance(op.value, tuple) else None
-        deed = op.f, value if hides else op.value, hides
+        value: Given = (op.value[0], b"") if isinstance(op.value, tuple) else None
+        deed = op.f, op.key, op.txn, value if hides else op.value, hides
         twins.append(last.get(deed, 0))
         last[deed] = 1 << number
     return tuple(twins)
@@ -146,6 +156,8 @@ def twins_of(optional: Sequence[Operation], required: Sequence[Operation]) -> tu
 
 def _expires(optional: Sequence[Operation], required: Sequence[Operation]) -> tuple[int, ...]:
     """Return for each operation the place of the last look at what it wrote; with appends, of the last look at all."""
+    if adds_up((*required, *optional)):
+        return (LATER,) * len(optional)
     seen = sights((*required, *optional))
     refused = max((op.ended for op in required if op.is_observer and op.f == CAS and op.ended is not None), default=-1)
     if any(op.f == APPEND for op in (*required, *optional)):

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from paxoskv.checker.events import DELETE, PUT
 from paxoskv.checker.frontier import Frontier
-from paxoskv.checker.model import INITIAL, REFUSED, Model, State
+from paxoskv.checker.groups import Group
+from paxoskv.checker.model import REFUSED, State
+from paxoskv.checker.models import AnyModel, model_for
 from paxoskv.checker.operations import Operation
 from paxoskv.checker.unknowns import KeyHistory
 
@@ -34,7 +36,7 @@ class _Node(NamedTuple):
     first: int
     mask: int
     spent: int
-    state: State
+    state: State | Group
     is_loose: bool = False
 
 
@@ -43,9 +45,9 @@ def search(history: KeyHistory, budget: int) -> Found:
     if not history.required:
         return Found(True, (), 0)
     walk = _Walk(history)
-    met: Frontier[tuple[int, int, State]] = Frontier()
+    met: Frontier[tuple[int, int, State | Group]] = Frontier()
     order: list[Operation] = []
-    levels = [walk.successors(_Node(0, 0, 0, INITIAL))]
+    levels = [walk.successors(_Node(0, 0, 0, walk.model.initial))]
     steps = 0
     while levels:
         for operation, node in levels[-1]:
@@ -68,7 +70,8 @@ def search(history: KeyHistory, budget: int) -> Found:
 class _Walk:
     """How a beginning of an order can go on.
 
-    alive: for each required operation, the optional ones that somebody may still look for when it is the first left.
+    model: of what the operations are about. alive: for each required operation, the optional ones that somebody may
+    still look for when it is the first left.
     """
 
     def __init__(self, history: KeyHistory) -> None:
@@ -78,8 +81,9 @@ class _Walk:
         self._began = [op.began for op in history.required]
         self._ended = [_end(op) for op in history.required]
         self._alive = _alive(history)
-        model = Model((*history.required, *history.optional))
-        self._step, self._spend = model.step, model.spend
+        self.model: AnyModel = model_for((*history.required, *history.optional))
+        self._step, self._spend = self.model.step, self.model.spend
+        self._overwriting = (PUT, DELETE) if self.model.is_one_key else ()
 
     def successors(self, node: _Node) -> Iterator[tuple[Operation, _Node]]:
         """Yield (operation, node after it), the most promising first: what had to be done first."""
@@ -111,7 +115,7 @@ class _Walk:
             operation = self._optional[number]
             if operation.began > bound:
                 return
-            if self._twins[number] & ~node.spent or (node.is_loose and operation.f in (PUT, DELETE)):
+            if self._twins[number] & ~node.spent or (node.is_loose and operation.f in self._overwriting):
                 continue
             state = self._spend(operation, node.state)
             if state is not REFUSED:
@@ -131,7 +135,7 @@ class _Walk:
         found.sort(key=ended.__getitem__)
         return found, bound
 
-    def _advance(self, node: _Node, place: int, state: State) -> _Node:
+    def _advance(self, node: _Node, place: int, state: State | Group) -> _Node:
         """Return the node after a required operation was placed."""
         first, mask = node.first, node.mask | 1 << (place - node.first)
         while mask & 1:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paxoskv.checker.events import CAS, FAIL, GET, INFO
+from paxoskv.checker.events import CAS, FAIL, GET, INCR, INFO
+from paxoskv.checker.groups import Group
 from paxoskv.checker.model import HIDDEN, State
 from paxoskv.checker.operations import Operation
+from paxoskv.checker.txns import Step
 
 VALUE_SHOWN_MAX = 40
 ANSWERS_SHOWN_MAX = 5
@@ -30,8 +32,10 @@ def count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def held_text(value: State) -> str:
-    """Return the end of the sentence "the key ...": `held '1'`, `was absent`."""
+def held_text(value: State | Group) -> str:
+    """Return the end of the sentence "the key ...": `held '1'`, `was absent`; of several: `held '1' and nothing`."""
+    if isinstance(value, tuple):
+        return "held " + " and ".join("nothing" if one is None else value_text(one) for one in value)
     return "was absent" if value is None else f"held {value_text(value)}"
 
 
@@ -45,19 +49,39 @@ def answers_text(values: Sequence[State]) -> str:
 
 def call_text(operation: Operation) -> str:
     """Return what was called: `put '1'`, `cas '1' to '2'`, `get`."""
+    if operation.txn is not None:
+        return _txn_text(operation)
     if isinstance(operation.value, tuple):
         expected, new = operation.value
         return f"{operation.f} {value_text(expected)} to {value_text(new)}"
     return operation.f if operation.value is None else f"{operation.f} {value_text(operation.value)}"
 
 
+def _txn_text(operation: Operation) -> str:
+    """Return a transaction: `txn if a = '1' then get a, put b '2' else nothing`."""
+    txn = operation.txn
+    assert txn is not None, f"not a transaction: {operation}"
+    held = [f"{value_text(key)} = {value_text(value)}" for key, value in txn.compares]
+    condition = f" if {' and '.join(held)} then" if held else ""
+    otherwise = f" else {_steps_text(txn.otherwise)}" if txn.otherwise else ""
+    return f"txn{condition} {_steps_text(txn.then)}{otherwise}"
+
+
+def _steps_text(steps: Sequence[Step]) -> str:
+    words = [f"{f} {value_text(key)}{'' if value is None else f' {value_text(value)}'}" for f, key, value in steps]
+    return ", ".join(words) or "nothing"
+
+
 def outcome_text(operation: Operation) -> str:
-    """Return what came of it: the value read, `ok`, `compare failed`, `failed`, `unknown`."""
+    """Return what came of it: what was read, counted or found, `ok`, `compare failed`, `failed`, `unknown`."""
     if operation.outcome == INFO:
         return "unknown"
     if operation.outcome == FAIL:
         return "compare failed" if operation.f == CAS and operation.error is None else "failed"
-    return value_text(operation.result) if operation.f == GET else "ok"
+    if operation.told is not None:
+        told = [value_text(one) for one in operation.told.results if one is not None]
+        return ", ".join(["then" if operation.told.succeeded else "else", *told])
+    return value_text(operation.result) if operation.f in (GET, INCR) else "ok"
 
 
 def operation_text(operation: Operation) -> str:
@@ -65,7 +89,7 @@ def operation_text(operation: Operation) -> str:
     outcome = outcome_text(operation)
     if operation.outcome == INFO:
         outcome = "outcome unknown"
-    elif operation.f == GET and operation.outcome != FAIL:
+    elif outcome != "ok" and operation.outcome != FAIL:
         outcome = f"answered {outcome}"
     told = "" if outcome == "ok" else f", {outcome}"
     return f"{call_text(operation)} of process {operation.process} (line {operation.line}{told})"

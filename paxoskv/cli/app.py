@@ -12,18 +12,27 @@ from paxoskv.cli import failures, output
 from paxoskv.cli.options import root_options
 
 COMMANDS = {
+    "append": "paxoskv.cli.keys",
     "bench": "paxoskv.cli.bench",
     "cas": "paxoskv.cli.keys",
     "check": "paxoskv.cli.check",
     "cluster": "paxoskv.cli.cluster",
-    "delete": "paxoskv.cli.keys",
+    "compact": "paxoskv.cli.removal",
+    "delete": "paxoskv.cli.removal",
+    "elect": "paxoskv.cli.holding",
     "get": "paxoskv.cli.keys",
+    "incr": "paxoskv.cli.keys",
+    "lease": "paxoskv.cli.leases",
+    "lock": "paxoskv.cli.holding",
     "node": "paxoskv.cli.node",
     "put": "paxoskv.cli.keys",
-    "range": "paxoskv.cli.keys",
+    "range": "paxoskv.cli.ranges",
+    "shell": "paxoskv.cli.shell",
     "simulate": "paxoskv.cli.simulate",
     "status": "paxoskv.cli.status",
+    "txn": "paxoskv.cli.transactions",
     "verify": "paxoskv.cli.verify",
+    "watch": "paxoskv.cli.watch",
 }
 """Verb -> module that defines it under the verb's name, with `_command` behind it."""
 

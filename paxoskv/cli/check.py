@@ -64,7 +64,8 @@ def check_command(history: str, html: Path | None, budget: int | None, as_json: 
 
     \b
     type   invoke, then ok, fail (surely did not happen) or info (nobody knows)
-    f      put, get, delete, cas (value: [expected, new]) or append
+    f      put, get, delete, cas (value: [expected, new]), append, incr
+           or txn (see paxoskv.checker.txns)
     time   nanoseconds of one clock
 
     A process does one thing at a time, and goes on under a new number after info. Keys start absent; null is the

@@ -44,11 +44,18 @@ def cluster_command() -> None:
 @click.option(
     "--phase2-quorum", type=click.IntRange(1, NODES_MAX), default=None, help="Votes that choose (a majority)."
 )
+@click.option("--lease-reads", is_flag=True, help="Grant leases for reads, at birth: see the README on clocks.")
 @click.option("--detach", is_flag=True, help="Return when a leader is known; the nodes go on.")
 @_directory_option
 @output_option
 def up_command(
-    directory: Path, as_json: bool, detach: bool, nodes: int | None, base_port: int | None, phase2_quorum: int | None
+    directory: Path,
+    as_json: bool,
+    detach: bool,
+    nodes: int | None,
+    base_port: int | None,
+    phase2_quorum: int | None,
+    lease_reads: bool,
 ) -> int:
     """Start the cluster in --dir, which is made at the first start; later ones use what was chosen then.
 
@@ -56,7 +63,7 @@ def up_command(
     """
     _make(directory)
     with files.locked(directory):
-        layout = startup.prepare(directory, nodes, base_port, phase2_quorum)
+        layout = startup.prepare(directory, nodes, base_port, phase2_quorum, lease_reads)
         runs = processes.running(layout)
         missing = [node for node in layout.nodes if node not in runs]
         if runs and not detach:

@@ -12,7 +12,7 @@ from paxoskv.cli.output import print_document
 
 DONE = 0
 NOT_MET = 1
-"""The key was not found, or a comparison failed."""
+"""The key was not found, a comparison failed, or what the store holds does not allow it."""
 USAGE = 2
 UNAVAILABLE = 3
 OUTCOME_UNKNOWN = 4
@@ -30,6 +30,13 @@ _KINDS: tuple[tuple[type[Exception], int, str], ...] = (
     (errors.DiskFull, UNAVAILABLE, "disk_full"),
     (errors.Unavailable, UNAVAILABLE, "unavailable"),
     (errors.OutcomeUnknown, OUTCOME_UNKNOWN, "outcome_unknown"),
+    (errors.LeaseLost, OUTCOME_UNKNOWN, "lease_lost"),
+    (errors.Compacted, NOT_MET, "compacted"),
+    (errors.FutureRevision, NOT_MET, "future_revision"),
+    (errors.LeaseNotFound, NOT_MET, "lease_not_found"),
+    (errors.NotANumber, NOT_MET, "not_a_number"),
+    (errors.NumberOverflow, NOT_MET, "number_overflow"),
+    (errors.Refused, NOT_MET, "refused"),
     (click.ClickException, USAGE, "usage"),
 )
 

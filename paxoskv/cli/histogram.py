@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 _SUB_BUCKET_BITS = 8
 
@@ -26,9 +28,11 @@ class Histogram:
 
     def record(self, latency_ns: int) -> None:
         """Count one latency, not negative."""
-        shift = max(0, latency_ns.bit_length() - _SUB_BUCKET_BITS)
-        self.counts[(shift << _SUB_BUCKET_BITS) + (latency_ns >> shift)] += 1
-        self.max_ns = max(self.max_ns, latency_ns)
+        shift = latency_ns.bit_length() - _SUB_BUCKET_BITS
+        bucket = (shift << _SUB_BUCKET_BITS) + (latency_ns >> shift) if shift > 0 else latency_ns
+        self.counts[bucket] += 1
+        if latency_ns > self.max_ns:
+            self.max_ns = latency_ns
 
     def merge(self, counts: Mapping[int, int], max_ns: int) -> None:
         """Add what another histogram holds."""
@@ -52,3 +56,21 @@ class Histogram:
 def _upper_edge_ns(bucket: int) -> int:
     shift, within = divmod(bucket, 1 << _SUB_BUCKET_BITS)
     return ((within + 1) << shift) - 1
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the clients of one process did. errors: counts by kind. ended_s: when the last operation ended."""
+
+    histogram: Histogram = field(default_factory=Histogram)
+    errors: Counter[str] = field(default_factory=Counter)
+    ended_s: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return the results for the parent."""
+        return {
+            "counts": self.histogram.counts,
+            "max_ns": self.histogram.max_ns,
+            "errors": self.errors,
+            "ended_s": self.ended_s,
+        }

@@ -7,19 +7,19 @@ the time at which to start, of the machine's monotonic clock. The results are on
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-import os
 import sys
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
-from itertools import count
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any
 
-from paxoskv.cli.histogram import Histogram
+from paxoskv.cli import watchers, workloads
+from paxoskv.cli.histogram import Tally
+from paxoskv.cli.workloads import Keys
 from paxoskv.client import Client, connect
 from paxoskv.errors import PaxoskvError
 
@@ -27,14 +27,17 @@ CONNECTING_MAX = 50
 """Connections being made at a time."""
 
 PAUSE_AFTER_ERROR_S = 0.01
-_STAMP_BYTES = 8
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Rarer collections: they would take from the nodes on the same machine half of what it costs to be told an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What one load process does. op: put or get. seconds follow warmup_s, in which nothing is counted.
+    """What one load process does. seconds follow warmup_s, in which nothing is counted.
 
-    connections: at most as many as clients; each is one client object, shared by tasks.
+    op: one of `workloads.OPERATIONS`, or of `watchers.KINDS`. connections: at most as many as clients; each is one
+    client object, shared by tasks.
     """
 
     endpoints: str
@@ -48,32 +51,11 @@ class Job:
     timeout_s: float
     seed: int
 
-    def key(self, number: int) -> bytes:
-        """Return one of the keys."""
-        return b"bench/%08d" % number
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the clients of one process did. errors: counts by kind. ended_s: when the last operation ended."""
-
-    histogram: Histogram = field(default_factory=Histogram)
-    errors: Counter[str] = field(default_factory=Counter)
-    ended_s: float = 0.0
-
-    def document(self) -> dict[str, Any]:
-        """Return the results for the parent."""
-        return {
-            "counts": self.histogram.counts,
-            "max_ns": self.histogram.max_ns,
-            "errors": self.errors,
-            "ended_s": self.ended_s,
-        }
-
 
 async def run_client(job: Job, number: int, kv: Client, start_s: float, tally: Tally) -> None:
     """Wait for the start, then do one operation after the other until the time is over."""
-    operation = _operation(job, kv, Random(f"{job.seed}/{number}"))
+    make = workloads.OPERATIONS[job.op]
+    operation = make(kv, Keys(job.keys), Random(f"{job.seed}/{number}"), job.value_bytes)
     start_ns = round(start_s * 1e9)
     await asyncio.sleep((start_ns - time.monotonic_ns()) / 1e9 - job.warmup_s)
     await _loop(operation, start_ns, start_ns + round(job.seconds * 1e9), tally)
@@ -102,25 +84,15 @@ async def _loop(operation: Callable[[], Awaitable[Any]], start_ns: int, end_ns: 
         began_ns = now_ns
 
 
-def _operation(job: Job, kv: Client, random: Random) -> Callable[[], Awaitable[Any]]:
-    """Return what one client does over and over: random keys, and values that never come twice."""
-    randrange = random.randrange
-    if job.op == "get":
-        return lambda: kv.get(job.key(randrange(job.keys)))
-    stamps, filler = count(random.getrandbits(32)), os.urandom(job.value_bytes)[_STAMP_BYTES:]
-
-    def put() -> Awaitable[Any]:
-        value = next(stamps).to_bytes(_STAMP_BYTES, "big")[: job.value_bytes] + filler
-        return kv.put(job.key(randrange(job.keys)), value)
-
-    return put
-
-
 async def run_job(job: Job) -> Tally:
     """Run all clients of `job`, in step with the parent. Raises: PaxoskvError if a client cannot connect."""
     tally = Tally()
     async with AsyncExitStack() as stack:
         connections = await _connect(job, stack)
+        if job.op in watchers.KINDS:
+            watches = [connections[number % job.connections] for number in range(job.clients)]
+            await watchers.run(job.op, watches, Keys(job.keys), _keep_step, job.seconds, tally)
+            return tally
         start_s = await _keep_step()
         async with asyncio.TaskGroup() as group:
             for number in range(job.clients):
@@ -155,6 +127,7 @@ def _say(document: Any) -> None:
 
 def main() -> None:
     """Do the job on stdin; an error of the cluster is a document like the results."""
+    gc.set_threshold(*GC_THRESHOLDS)
     job = Job(**json.loads(sys.stdin.readline()))
     try:
         _say(_runner()(run_job(job)).document())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
@@ -18,13 +17,28 @@ def run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
     Raises: KeyboardInterrupt.
     """
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(_with_sigterm(work))
-    result: _Result = uvloop.run(_with_sigterm(work))
+        result: _Result = _runner()(_with_sigterm(work))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     return result
 
 
+def take_sigterm_for_interrupt() -> None:
+    """From now on SIGTERM cancels the task that calls this: also where SIGINT is ignored, as in a shell's `&`."""
+    task = asyncio.current_task()
+    assert task is not None, "called from a coroutine"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _runner() -> Callable[..., Any]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    runner: Callable[..., Any] = uvloop.run
+    return runner
+
+
 async def _with_sigterm(work: Coroutine[Any, Any, _Result]) -> _Result:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, os.kill, os.getpid(), signal.SIGINT)
+    take_sigterm_for_interrupt()
     return await work

@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class Seconds(click.FloatRange):
     """A time in seconds within bounds; `nan`, which no bound keeps out, is none."""
 
-    name = "seconds"
+    name = "number of seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)

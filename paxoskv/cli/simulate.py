@@ -19,6 +19,8 @@ from paxoskv.simulator.marks import never_hit
 from paxoskv.simulator.shrink import Shrinker
 
 MARKS_DEMANDED_FROM_SEEDS = 1_000
+SHRINKING_RUNS_MAX = 150
+"""About a minute."""
 """A run of so many seeds with all faults fails if it has never seen one of the marks."""
 _BAR_WIDTH = 30
 
@@ -151,7 +153,7 @@ def _run_one(as_json: bool, plan: Plan, trace: bool, save: Path | None) -> int:
     result = run_plan(plan, _narrator() if trace else None)
     document = _one(result)
     if not result.passed and not trace:
-        shrinker = Shrinker(plan, result, progress=_tell_size)
+        shrinker = Shrinker(plan, result, SHRINKING_RUNS_MAX, _tell_size)
         smallest = shrinker.shrink()
         document["shrunk"] = {"faults": len(smallest.events), "violation": shrinker.result.violation}
         if save is not None:

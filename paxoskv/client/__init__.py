@@ -17,25 +17,99 @@ Unavailable for a write that may have been; send a write again after its caller 
 keep anything outside the `async with` block, in particular no global state.
 A cancelled write is applied once or not at all. An idle client holds one idle connection and no running timer.
 
-Where to start reading: `client` (the calls), `session` (exactly once), `channel` (sending, retrying, deadlines),
-`navigator` (which node), `connection` (the bytes). An operation passes through them in this order.
+Watches go on, each change told once and in order, on whatever node the client is connected to (P29). Leases are
+renewed in the background while a block of code runs, and lost by the client's own clock if that fails (P24).
+
+Where to start reading: `client` (connecting), `calls` (a module for each family), `session` (exactly once), `channel`
+(sending, retrying, deadlines), `navigator` (which node), `connection` (the bytes): an operation passes through them
+in this order. Beside them: `ops` (transactions), `watch` and `streams`, `lease` and `keeper`; on top, `recipes`.
 """
 
 from __future__ import annotations
 
-from paxoskv.client.client import Client, Consistency, connect
+from paxoskv.client import ops
+from paxoskv.client.calls.base import Consistency
+from paxoskv.client.calls.transactions import TxnResult
+from paxoskv.client.client import Client, connect
+from paxoskv.client.codecs import JSON, Codec
+from paxoskv.client.events import Batch, Event
+from paxoskv.client.lease import Lease
 from paxoskv.client.probe import node_status
-from paxoskv.client.results import CasResult, DeleteResult, Entry, GetResult, PutResult, RangeResult
+from paxoskv.client.recipes import (
+    Barrier,
+    Cache,
+    Claim,
+    Counter,
+    Election,
+    Item,
+    Lock,
+    Queue,
+    Registration,
+    RWLock,
+    Semaphore,
+)
+from paxoskv.client.results import (
+    AppendResult,
+    CasResult,
+    Continuation,
+    CountOfKeys,
+    CountResult,
+    DeleteRangeResult,
+    DeleteResult,
+    Entry,
+    GetManyResult,
+    GetResult,
+    GrantResult,
+    LeaseInfo,
+    PutResult,
+    RangeResult,
+    RevokeResult,
+    WriteResult,
+)
+from paxoskv.client.store import Store
+from paxoskv.client.typed import TypedStore
+from paxoskv.client.watch import Watch
 
 __all__ = [
+    "JSON",
+    "AppendResult",
+    "Barrier",
+    "Batch",
+    "Cache",
     "CasResult",
+    "Claim",
     "Client",
+    "Codec",
     "Consistency",
+    "Continuation",
+    "CountOfKeys",
+    "CountResult",
+    "Counter",
+    "DeleteRangeResult",
     "DeleteResult",
+    "Election",
     "Entry",
+    "Event",
+    "GetManyResult",
     "GetResult",
+    "GrantResult",
+    "Item",
+    "Lease",
+    "LeaseInfo",
+    "Lock",
     "PutResult",
+    "Queue",
+    "RWLock",
     "RangeResult",
+    "Registration",
+    "RevokeResult",
+    "Semaphore",
+    "Store",
+    "TxnResult",
+    "TypedStore",
+    "Watch",
+    "WriteResult",
     "connect",
     "node_status",
+    "ops",
 ]

@@ -15,6 +15,7 @@ from paxoskv.client import answers
 from paxoskv.client.backoff import backoff_s
 from paxoskv.client.connection import Connection
 from paxoskv.client.operation import Operation, Parse
+from paxoskv.client.streams import Streams
 from paxoskv.errors import PaxoskvError, TooLarge
 from paxoskv.net import protocol
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, frame
@@ -26,6 +27,9 @@ _HELPLESS = (protocol.UNAVAILABLE, protocol.DISK_FULL)
 
 _TIMER_RESOLUTION_S = 0.001
 
+_FRESH_S = 1.0
+"""A node whose progress is no older counts as in touch with the others."""
+
 
 class Channel:
     """The operations of a client, and the connection they use now.
@@ -33,6 +37,8 @@ class Channel:
     silence_s: a connection that owes answers and brings nothing for so long is given up (a paused node, R22).
     in_flight_max: operations sent and unanswered; further ones wait here, their deadlines running.
     attention: set when the navigator has something to do. trouble: why there is no connection.
+    streams: the watches, which go on where operations go on.
+    closed_because: why it takes no more operations and watches, "" while it does.
     """
 
     def __init__(self, silence_s: float, in_flight_max: int, random: Random) -> None:
@@ -49,12 +55,18 @@ class Channel:
         self._in_flight = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = 0.0
-        self._is_closed = False
+        self.closed_because = ""
+        self.streams = Streams(self.take_number, self.leave, random)
 
     @property
     def is_busy(self) -> bool:
-        """Whether any operation is open."""
-        return bool(self._open)
+        """Whether any operation or watch is open."""
+        return bool(self._open) or len(self.streams) > 0
+
+    def take_number(self) -> int:
+        """Return the number of a new request."""
+        self._number += 1
+        return self._number
 
     # For callers
 
@@ -64,18 +76,20 @@ class Channel:
         Raises: TooLarge if no frame can hold it.
         """
         self._number += 1
-        payload = protocol.encode(kind, self._number, *fields)
-        if len(payload) > CLIENT_FRAME_BYTES_MAX:
-            raise TooLarge(f"the request has {len(payload)} bytes, of at most {CLIENT_FRAME_BYTES_MAX} in one frame")
-        return Operation(self._number, frame(payload), parse, deadline_s, is_write)
+        framed = _framed(kind, self._number, fields)
+        return Operation(self._number, framed, parse, deadline_s, is_write)
+
+    def reword(self, operation: Operation, kind: int, *fields: Any) -> None:
+        """Have the next attempts of an operation, which is not open, say the same in other words. Raises: TooLarge."""
+        operation.framed = _framed(kind, operation.number, fields)
 
     async def perform(self, operation: Operation) -> Any:
         """Return the operation's result. Not for an operation that is still open; a finished one may come again.
 
         Raises: PaxoskvError. A cancelled caller leaves nothing behind that would be sent again (P39).
         """
-        if self._is_closed:
-            raise RuntimeError("the client is closed")
+        if self.closed_because:
+            raise RuntimeError(self.closed_because)
         if operation.deadline_s <= self._loop.time():
             raise operation.give_up(self._why_overdue())
         operation.outcome = self._loop.create_future()
@@ -92,12 +106,13 @@ class Channel:
             raise outcome
         return outcome
 
-    def close(self) -> None:
-        """End every operation and take no more."""
-        self._is_closed = True
+    def close(self, reason: str) -> None:
+        """End every operation and watch, and take no more."""
+        self.closed_because = self.closed_because or reason
         for operation in list(self._open.values()):
-            self._finish(operation, operation.give_up("the client was closed"))
+            self._finish(operation, operation.give_up(reason))
         self._waiting.clear()
+        self.streams.close_all(reason)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -110,6 +125,7 @@ class Channel:
         if before is not None:
             before.abort("the client moved to another node")
         self._pump()
+        self.streams.adopt(connection)
         self._set_timer()
 
     def leave(self, reason: str) -> None:
@@ -123,6 +139,9 @@ class Channel:
     def on_answer(self, connection: Connection, request: int, status: int, answer: tuple[Any, ...]) -> None:
         """Take an answer; a late one finds nobody (P31)."""
         operation = self._open.get(request)
+        if operation is None and connection is self.connection:
+            self.streams.on_answer(connection, request, status, answer)
+            return
         if connection is not self.connection or operation is None or not operation.in_flight:
             return
         if status == protocol.OK:
@@ -141,10 +160,21 @@ class Channel:
         if connection is self.connection:
             self.attention.set()
 
+    def on_events(self, connection: Connection, answer: tuple[Any, ...]) -> None:
+        """Watches were told changes; those of a connection that was left are told elsewhere."""
+        if connection is self.connection:
+            self.streams.on_events(answer)
+
+    def on_progress(self, connection: Connection, revision: int, age_s: float | None) -> None:
+        """Nothing that the watches should know happened up to `revision`, beyond what they were told."""
+        if connection is self.connection:
+            self.streams.on_progress(revision, age_s is not None and age_s <= _FRESH_S)
+
     def on_writable(self, connection: Connection) -> None:
         """Send what had to wait."""
         if connection is self.connection:
             self._pump()
+            self.streams.pump()
 
     def on_lost(self, connection: Connection, reason: str) -> None:
         """Ask again elsewhere what this connection still owes; nothing to do for one that was left before."""
@@ -153,6 +183,7 @@ class Channel:
         self.connection = None
         self.trouble = f"{connection.endpoint}: {reason}"
         self._take_back()
+        self.streams.lose()
         self.attention.set()
 
     # Sending
@@ -259,3 +290,10 @@ class Channel:
     def _why_overdue(self) -> str:
         connection = self.connection
         return self.trouble if connection is None else f"{connection.endpoint} did not answer in time"
+
+
+def _framed(kind: int, number: int, fields: tuple[Any, ...]) -> bytes:
+    payload = protocol.encode(kind, number, *fields)
+    if len(payload) > CLIENT_FRAME_BYTES_MAX:
+        raise TooLarge(f"the request has {len(payload)} bytes, of at most {CLIENT_FRAME_BYTES_MAX} in one frame")
+    return frame(payload)

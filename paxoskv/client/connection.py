@@ -12,7 +12,7 @@ from paxoskv.client.endpoints import Endpoint, parse_endpoint
 from paxoskv.errors import BadRequest, ProtocolMismatch, Unavailable
 from paxoskv.net import protocol
 from paxoskv.net.codec import number, text
-from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX
+from paxoskv.net.frames import ANSWER_FRAME_BYTES_MAX, CLIENT_FRAME_BYTES_MAX
 from paxoskv.net.protocol import ProtocolError
 from paxoskv.net.stream import FLUSH_BYTES, FrameStream
 
@@ -28,6 +28,12 @@ class Listener(Protocol):
 
     def on_news(self, connection: Connection) -> None:
         """`leader` and `leader_endpoint` were told anew."""
+
+    def on_events(self, connection: Connection, answer: tuple[Any, ...]) -> None:
+        """Watches were told changes. Raises: ProtocolError, which closes the connection."""
+
+    def on_progress(self, connection: Connection, revision: int, age_s: float | None) -> None:
+        """Every watch of the connection was told all up to `revision`. age_s: since the node last was in touch."""
 
     def on_writable(self, connection: Connection) -> None:
         """The transport takes requests again."""
@@ -141,18 +147,25 @@ class Connection(FrameStream):
         self.cluster, self.node = text(fields[2]), number(fields[3])
         self._take_leader(fields[4], fields[5])
         self._welcomed = True
-        self.hello_done(CLIENT_FRAME_BYTES_MAX)
+        self.hello_done(ANSWER_FRAME_BYTES_MAX)
         self._decide()
 
     def _on_news(self, fields: tuple[Any, ...]) -> None:
         """Take news; kinds that a newer node may send mean nothing to us."""
-        if fields[1] == protocol.GOODBYE:
+        if fields[1] == protocol.EVENTS:
+            self._listener.on_events(self, fields)
+        elif fields[1] == protocol.GOODBYE:
             self.abort(f"the node said goodbye: {text(fields[2]) if len(fields) > 2 else ''}")
         elif fields[1] == protocol.LEADER:
             if len(fields) < 4:
                 raise ProtocolError("news of a leader name the node and its endpoint")
             self._take_leader(fields[2], fields[3])
             self._listener.on_news(self)
+        elif fields[1] == protocol.PROGRESS:
+            if len(fields) < 4:
+                raise ProtocolError("news of progress name a revision and an age")
+            age_s = None if fields[3] is None else number(fields[3]) / 1000
+            self._listener.on_progress(self, number(fields[2]), age_s)
 
     def _take_leader(self, leader: Any, endpoint: Any) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from paxoskv.errors import BadRequest
+from paxoskv.net.codec import NUMBER_MAX
 
 UNBOUNDED = b""
 """As the end of an interval: the end of all keys."""
@@ -47,20 +48,44 @@ def prefix_end(prefix: bytes) -> bytes:
 
 
 def interval(
-    prefix: str | bytes | None, start: str | bytes | None, end: str | bytes | None, after: bytes | None
+    prefix: str | bytes | None, start: str | bytes | None, end: str | bytes | None, scope: bytes = b""
 ) -> Interval:
-    """Return the interval meant by a prefix, or by `start` and `end`, narrowed to what follows the key `after`.
+    """Return the interval meant by a prefix, or by `start` and `end`, among the keys that begin with `scope`.
 
     Raises: BadRequest if a prefix is combined with bounds; TypeError.
     """
     if prefix is not None and (start is not None or end is not None):
         raise BadRequest("a range has a prefix or start and end, not both")
     if prefix is not None:
-        first = to_bytes("prefix", prefix)
-        whole = Interval(first, prefix_end(first))
-    else:
-        first = b"" if start is None else to_bytes("start", start)
-        whole = Interval(first, UNBOUNDED if end is None else to_bytes("end", end))
-    if after is None:
-        return whole
-    return Interval(max(whole.start, to_bytes("key after which to go on", after) + b"\0"), whole.end)
+        first = scope + to_bytes("prefix", prefix)
+        return Interval(first, prefix_end(first))
+    last = UNBOUNDED if end is None else to_bytes("end", end)
+    first = scope + (b"" if start is None else to_bytes("start", start))
+    return Interval(first, prefix_end(scope) if last == UNBOUNDED else scope + last)
+
+
+def to_revision(what: str, given: int) -> int:
+    """Return a revision that a caller names. Raises: BadRequest, TypeError."""
+    if type(given) is not int:
+        raise TypeError(f"the {what} must be an int, not {type(given).__name__}")
+    if not 0 <= given <= NUMBER_MAX:
+        raise BadRequest(f"the {what} is {given}: revisions are numbers from 0 to 2**63 - 1")
+    return given
+
+
+def to_limit(given: int) -> int:
+    """Return a limit of keys, 0 for none. Raises: BadRequest, TypeError."""
+    if type(given) is not int:
+        raise TypeError(f"the limit must be an int, not {type(given).__name__}")
+    if not 0 <= given <= NUMBER_MAX:
+        raise BadRequest(f"the limit is {given}: it is a number from 0 (no limit) to 2**63 - 1")
+    return given
+
+
+def to_delta(given: int) -> int:
+    """Return what is to be added to a number. Raises: BadRequest, TypeError."""
+    if type(given) is not int:
+        raise TypeError(f"what is added must be an int, not {type(given).__name__}")
+    if not -NUMBER_MAX - 1 <= given <= NUMBER_MAX:
+        raise BadRequest(f"{given} cannot be added: numbers have 64 bits, with their sign")
+    return given

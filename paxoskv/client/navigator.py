@@ -32,7 +32,7 @@ class Navigator:
         self._cluster: str | None = None
         self._last: Connection | None = None
         self._problems: dict[Endpoint, PaxoskvError] = {}
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
 
     async def enter(self, timeout_s: float) -> None:
         """Make the first connection, to the leader if it is known.
@@ -117,7 +117,7 @@ class Navigator:
             self._note(endpoint, problem)
             return False
         self._problems.pop(endpoint, None)
-        self._connections = {old for old in self._connections if not old.is_gone} | {connection}
+        self._connections = dict.fromkeys([*(old for old in self._connections if not old.is_gone), connection])
         self._last = connection
         self._channel.adopt(connection)
         return True

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 from paxoskv.client.answers import Refusal
-from paxoskv.errors import BadRequest, DiskFull, OutcomeUnknown, Overloaded, PaxoskvError, TooLarge, Unavailable
+from paxoskv.errors import (
+    BadRequest,
+    Compacted,
+    DiskFull,
+    FutureRevision,
+    OutcomeUnknown,
+    Overloaded,
+    PaxoskvError,
+    TooLarge,
+    Unavailable,
+)
 from paxoskv.net import protocol
 
 Parse = Callable[[tuple[Any, ...]], Any]
@@ -19,12 +29,18 @@ _SURELY_NOT_APPLIED = {
     protocol.OVERLOADED,
     protocol.SHUTTING_DOWN,
     protocol.DISK_FULL,
+    protocol.COMPACTED,
+    protocol.FUTURE_REVISION,
 }
-_FINAL: dict[int, type[BadRequest]] = {protocol.BAD_REQUEST: BadRequest, protocol.TOO_LARGE: TooLarge}
+_FINAL: dict[int, Callable[[str], PaxoskvError]] = {
+    protocol.BAD_REQUEST: BadRequest,
+    protocol.TOO_LARGE: TooLarge,
+    protocol.FUTURE_REVISION: FutureRevision,
+}
 
 
 class Operation:
-    """A request and what became of its attempts. Every attempt sends the same bytes (P25).
+    """A request and what became of its attempts. Every attempt asks for the same, under the same numbers (P25).
 
     number: of the request, on every connection. framed: the request as it travels. parse: makes the result of an OK
     answer. deadline_s: loop time. is_write: whether a lost attempt may have changed the store; reads and the opening
@@ -76,6 +92,8 @@ class Operation:
         self.retries += 1
         if refusal.status not in _SURELY_NOT_APPLIED:
             self.uncertain |= self.is_write
+        if refusal.status == protocol.COMPACTED:
+            return Compacted(refusal.message, refusal.detail)
         final = _FINAL.get(refusal.status)
         if final is None:
             return None

@@ -28,6 +28,12 @@ class _Probe:
     def on_news(self, connection: Connection) -> None:
         """Who leads is in the status."""
 
+    def on_events(self, connection: Connection, answer: tuple[Any, ...]) -> None:
+        """There is no watch."""
+
+    def on_progress(self, connection: Connection, revision: int, age_s: float | None) -> None:
+        """There is no watch."""
+
     def on_writable(self, connection: Connection) -> None:
         """One small request never fills a transport."""
 

@@ -2,11 +2,13 @@
 
 A command is a msgpack array; fields are only ever appended, operations and conditions never change their number:
 
-    [PUT,           session, seq, acked, key, value, lease]              lease: 0, its place is reserved
+    [PUT,           session, seq, acked, key, value, lease]              lease: that the key is attached to, or 0
     [DELETE,        session, seq, acked, key]
     [CAS,           session, seq, acked, key, value, condition, operand]
     [OPEN_SESSION,  0, 0, 0]
     [CLOSE_SESSION, session, seq, acked]
+
+and those of `paxoskv.kv.requests`: transactions, leases, and what else came later.
 
 session: as `open_session` answered it. seq: the client's number of the write in its session, from 1, the same on
 every retry. acked: the client settled all its writes up to this number, so their replies may be forgotten (P25).
@@ -16,12 +18,17 @@ A batch is `[BATCH_FORMAT, elapsed_ms, [command, ...]]`, its commands opaque byt
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
+from paxoskv.kv import requests
+from paxoskv.kv.faults import BadCommand as BadCommand
+from paxoskv.kv.faults import CommandTooLarge as CommandTooLarge
+from paxoskv.kv.faults import shown as _shown
 from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.operations import NUMBER_MAX as NUMBER_MAX
 
 PUT = 1
 DELETE = 2
@@ -36,20 +43,12 @@ ABSENT = 1
 REVISION = 2
 """The key exists and was last modified at the operand, a revision: safe where values may come back (P28)."""
 
-NUMBER_MAX = (1 << 63) - 1
 BATCH_FORMAT = 1
 
-_FIELD_COUNTS = {PUT: 7, DELETE: 5, CAS: 8, OPEN_SESSION: 4, CLOSE_SESSION: 4}
+_FIELD_COUNTS = {PUT: 7, DELETE: 5, CAS: 8, OPEN_SESSION: 4, CLOSE_SESSION: 4, **requests.FIELD_COUNTS}
+_WITHOUT_SESSION = (OPEN_SESSION, requests.KEEP_ALIVE, requests.EXTEND)
 _FIELDS_MAX = max(_FIELD_COUNTS.values())
 _MALFORMED = (ValueError, msgpack.exceptions.UnpackException)
-
-
-class BadCommand(ValueError):
-    """A command that must not enter the log: its sender is wrong. The message says what."""
-
-
-class CommandTooLarge(BadCommand):
-    """A key or a value exceeds its limit."""
 
 
 class BadBatch(ValueError):
@@ -74,9 +73,9 @@ NO_COMMANDS = Batch(0, ())
 # Encoding, for clients
 
 
-def put(session: int, seq: int, acked: int, key: bytes, value: bytes) -> bytes:
-    """Set `key` to `value`."""
-    return _pack(PUT, session, seq, acked, key, value, 0)
+def put(session: int, seq: int, acked: int, key: bytes, value: bytes, lease: int = 0) -> bytes:
+    """Set `key` to `value`, attached to a lease or, with 0, to none."""
+    return _pack(PUT, session, seq, acked, key, value, lease)
 
 
 def delete(session: int, seq: int, acked: int, key: bytes) -> bytes:
@@ -110,6 +109,9 @@ def check(command: bytes, limits: KvLimits) -> None:
     Raises: BadCommand, or CommandTooLarge for a key or a value beyond `limits`; never anything else (H1, H3).
     """
     fields = decode_command(command)
+    if fields[0] > CLOSE_SESSION:
+        requests.check(command, fields, limits)
+        return
     if len(fields) == 4:
         return
     if len(fields[4]) > limits.key_bytes_max:
@@ -138,16 +140,19 @@ def decode_command(command: bytes) -> tuple[Any, ...]:
         raise BadCommand(f"operation, session, seq and acked are numbers, not {', '.join(map(_shown, fields[:4]))}")
     if _FIELD_COUNTS.get(op) != len(fields):
         raise _bad_operation(op, len(fields))
-    if op == OPEN_SESSION:
-        if session or seq or acked:
-            raise BadCommand(f"session, seq and acked of an open are 0, not {session}, {seq}, {acked}")
+    if not session and op in _WITHOUT_SESSION:
+        if seq or acked:
+            raise BadCommand(f"seq and acked of operation {op} are 0, not {seq}, {acked}")
     elif not (0 < session <= NUMBER_MAX and 0 <= acked < seq <= NUMBER_MAX):
         raise BadCommand(
             f"session {session}, seq {seq}, acked {acked}: a write needs 0 <= acked < seq and a session, below 2**63"
         )
-    elif op != CLOSE_SESSION:
+    elif op <= CAS:
         _check_arguments(op, fields)
-    return fields
+        return fields
+    elif op in _WITHOUT_SESSION:
+        raise BadCommand(f"operation {op} has no session: session, seq and acked are 0, not {session}, {seq}, {acked}")
+    return requests.decode(fields) if op > CLOSE_SESSION else fields
 
 
 def _check_arguments(op: int, fields: tuple[Any, ...]) -> None:
@@ -161,8 +166,8 @@ def _check_arguments(op: int, fields: tuple[Any, ...]) -> None:
         raise BadCommand(f"the value is bytes, not {_shown(fields[5])}")
     if op == CAS:
         _check_condition(fields[6], fields[7])
-    elif type(fields[6]) is not int or fields[6] != 0:
-        raise BadCommand(f"lease {_shown(fields[6])}: leases are not supported by this version, the field is 0")
+    elif type(fields[6]) is not int or not 0 <= fields[6] <= NUMBER_MAX:
+        raise BadCommand(f"the lease is a number from 0 to 2**63 - 1, not {_shown(fields[6])}")
 
 
 def _check_condition(condition: Any, operand: Any) -> None:
@@ -184,12 +189,6 @@ def _bad_operation(op: int, field_count: int) -> BadCommand:
 
 def _value_too_large(what: str, value: bytes, limits: KvLimits) -> CommandTooLarge:
     return CommandTooLarge(f"the {what} has {len(value)} bytes: at most {limits.value_bytes_max} are allowed")
-
-
-def _shown(raw: Any) -> str:
-    """Return how a message calls a wrong field; never its whole text, which may be megabytes."""
-    kind = type(raw).__name__
-    return f"{kind} of length {len(raw)}" if isinstance(raw, Sized) else f"{kind} {raw!r:.60}"
 
 
 # Batches

@@ -26,5 +26,6 @@ def mix(digest: int, number: int) -> int:
 
 def of_record(key: bytes, value: bytes, created: int, modified: int, version: int, lease: int) -> int:
     """Return the digest of one record; a difference of one byte, or in one number, always gives another one."""
-    checksums = crc32(key) << 32 | crc32(value)
-    return mix(checksums + created * _CREATED + version * _VERSION + lease * _LEASE, modified * _ODD)
+    summed = (crc32(key) << 32 | crc32(value)) + created * _CREATED + version * _VERSION + lease * _LEASE
+    spread = (summed + modified * _ODD) * _ODD & MASK
+    return spread ^ spread >> 29

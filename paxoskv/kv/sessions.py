@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from paxoskv.kv.limits import KvLimits
-from paxoskv.kv.records import VALUE
-from paxoskv.kv.replies import COMPARE_FAILED, Reply
+from paxoskv.kv.replies import BARE_ITEMS, Reply, held_bytes
 
 
 class Session:
@@ -14,7 +13,7 @@ class Session:
 
     acked: every number up to it is settled: its reply has arrived, or will not be asked for. Only grows.
     active_ms: log time of the last command. replies: by the number of the write, all above `acked`.
-    reply_bytes: of the values in `replies`; the records of failed compares are all there are.
+    reply_bytes: of the keys and values in `replies`: of failed compares, and of what was asked for with a write.
     """
 
     __slots__ = ("acked", "active_ms", "replies", "reply_bytes")
@@ -41,14 +40,14 @@ class Session:
 
     def _forget(self, seq: int) -> None:
         reply = self.replies.pop(seq, None)
-        if reply is not None and reply[0] == COMPARE_FAILED:
-            self.reply_bytes -= _value_bytes(reply)
+        if reply is not None and len(reply) > BARE_ITEMS:
+            self.reply_bytes -= held_bytes(reply)
 
     def keep(self, seq: int, reply: Reply) -> None:
         """Remember the reply of the write `seq` until it is acknowledged."""
         self.replies[seq] = reply
-        if reply[0] == COMPARE_FAILED:
-            self.reply_bytes += _value_bytes(reply)
+        if len(reply) > BARE_ITEMS:
+            self.reply_bytes += held_bytes(reply)
 
 
 class Sessions:
@@ -92,12 +91,16 @@ class Sessions:
             self._by_activity.move_to_end(session_id)
         return session
 
-    def has_room(self, session: Session) -> bool:
-        """Whether the session may keep one more reply."""
+    def has_room(self, session: Session, seq: int) -> bool:
+        """Whether the session may keep the reply of the write `seq`.
+
+        There always is room for the one after those that are acknowledged: the acknowledgement of all others that are
+        kept waits for it, so that without it a full session would stay full for ever.
+        """
         limits = self._limits
-        return (
-            len(session.replies) < limits.session_replies_max and session.reply_bytes < limits.session_reply_bytes_max
-        )
+        if len(session.replies) < limits.session_replies_max and session.reply_bytes < limits.session_reply_bytes_max:
+            return True
+        return seq == session.acked + 1
 
     def close(self, session_id: int) -> None:
         """Forget an open session and its replies."""
@@ -111,9 +114,3 @@ class Sessions:
             if oldest.active_ms >= idle_since_ms:
                 return
             del self._by_activity[session_id]
-
-
-def _value_bytes(reply: Reply) -> int:
-    """Return how many bytes of a value the reply of a failed compare holds on to."""
-    record = reply[3]
-    return 0 if record is None else len(record[VALUE])

@@ -31,7 +31,8 @@ from paxoskv.paxos.messages import (
     Rejected,
 )
 
-NUMBER_MAX = (1 << 63) - 1
+NUMBER_BITS = 63
+NUMBER_MAX = (1 << NUMBER_BITS) - 1
 _Item = TypeVar("_Item")
 
 

@@ -16,6 +16,9 @@ HELLO_FRAME_BYTES_MAX = 4096
 """Cap of every frame before the hello was accepted."""
 
 CLIENT_FRAME_BYTES_MAX = 2 << 20
+"""Of what a client sends."""
+ANSWER_FRAME_BYTES_MAX = 5 << 20
+"""Of what a client is sent: one event may hold a value and the one before it."""
 PEER_FRAME_BYTES_MAX = 4 << 20
 
 

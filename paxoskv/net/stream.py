@@ -35,6 +35,7 @@ class FrameStream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._outgoing: list[bytes] = []
         self._outgoing_bytes = 0
+        self._turn_bytes = 0
         self._transport: asyncio.Transport | None = None
         self._hello_timer: asyncio.TimerHandle | None = None
 
@@ -51,6 +52,9 @@ class FrameStream(asyncio.Protocol):
     def refusal(self, reason: str) -> bytes | None:
         """Return the last payload for the other side before a close by our fault-finding, None for silence."""
         raise NotImplementedError
+
+    def on_turn(self) -> None:
+        """A turn in which something was sent is over."""
 
     # For the owner
 
@@ -69,10 +73,11 @@ class FrameStream(asyncio.Protocol):
 
     def send_frame(self, framed: bytes) -> None:
         """Send what is a whole frame already, on an open connection."""
-        if not self._outgoing:
-            self._loop.call_soon(self.flush)
+        if not self._turn_bytes:
+            self._loop.call_soon(self._end_turn)
         self._outgoing.append(framed)
         self._outgoing_bytes += len(framed)
+        self._turn_bytes += len(framed)
         if self._outgoing_bytes > FLUSH_BYTES:
             self.flush()
 
@@ -139,6 +144,11 @@ class FrameStream(asyncio.Protocol):
         if self._hello_timer:
             self._hello_timer.cancel()
         self.on_closed(reason)
+
+    def _end_turn(self) -> None:
+        self._turn_bytes = 0
+        self.flush()
+        self.on_turn()
 
     def _no_hello(self) -> None:
         self.refuse(f"no hello within {HELLO_TIMEOUT_S:g} s")

@@ -3,8 +3,11 @@
 The loop steps the core at once for whatever arrives and never awaits the disk in a step; one writer task turns all
 that was queued during a commit into the next transaction. It decides nothing about consensus and nothing about keys.
 
-Where to start reading: `server` (what is wired to what, in which order it begins and ends), `engine` (how the core's
-effects are carried out), then the way of a request: `clients`, `requests`, `proposals` or `readgate` or `forwards`.
+Where to start reading: `server` (what begins and ends in which order), `engine` (how the core's effects are carried
+out), `service` (what serves clients, and who of it hears what), then the way of a request: `clients`, `requests`,
+`proposals` or `forwards` for a write, `reads` and `readgate` or `revisionwaits` for a read, and `scans` for one of many
+keys. A watch: `watchrequests`, `watches` (who is told when), `cohort` and `latecomers` (from where in the history),
+`watchgroup` (what, and encoded once for all who want the same), `watchindex` (who watches a key).
 """
 
 from __future__ import annotations

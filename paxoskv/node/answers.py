@@ -17,9 +17,10 @@ class Sink(Protocol):
     is_writable: whether whoever asked reads what is sent. If not, large answers are not even made (H5).
     """
 
-    is_writable: bool
+    @property
+    def is_writable(self) -> bool: ...
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def hold(self, work: Callable[[], object]) -> None:
         """Do `work`, which makes an answer, once the sink is writable again; never, if it closes before."""
 
     def answer(self, number: int, *fields: Any) -> None:
@@ -32,16 +33,16 @@ class Waiter(NamedTuple):
     sink: Sink
     number: int
 
-    def serve(self, work: Callable[[Waiter], None]) -> None:
+    def serve(self, work: Callable[[Waiter], object]) -> None:
         """Have `work` answer a read: now, or when there is room for its answer."""
         if self.sink.is_writable:
             work(self)
         else:
             self.sink.hold(partial(work, self))
 
-    def fail(self, status: int, message: str, retry_after_ms: int = RETRY_AFTER_MS) -> None:
+    def fail(self, status: int, message: str, retry_after_ms: int = RETRY_AFTER_MS, *more: int) -> None:
         """Answer with an error of `paxoskv.net.protocol`."""
-        self.sink.answer(self.number, status, message, retry_after_ms)
+        self.sink.answer(self.number, status, message, retry_after_ms, *more)
 
     def unavailable(self, message: str) -> None:
         """Surely not applied."""

@@ -14,6 +14,7 @@ from paxoskv.net.protocol import ProtocolError
 from paxoskv.net.stream import FrameStream
 from paxoskv.node.answers import Waiter
 from paxoskv.node.requests import Requests
+from paxoskv.node.watchrequests import WatchRequests
 
 WRITE_BYTES_MAX = 16 << 20
 """Answers that may wait for a client that does not read; beyond, it is cut off (H5)."""
@@ -25,7 +26,8 @@ PAUSE_BYTES = 1 << 20
 class ClientStream(FrameStream):
     """One connection of a client: a hello, then requests in any depth.
 
-    is_writable: the client reads its answers. While it does not, they pile up in the transport, no further.
+    While the client does not read its answers, they pile up in the transport, no further. What a turn brings counts as
+    well, since a transport may take notice of it only when the turn is over, as that of uvloop does.
     """
 
     def __init__(self, clients: Clients) -> None:
@@ -33,8 +35,8 @@ class ClientStream(FrameStream):
         self._clients = clients
         self._welcomed = False
         self._in_flight = 0
-        self.is_writable = True
-        self._held: deque[Callable[[], None]] = deque()
+        self._is_paused = False
+        self._held: deque[Callable[[], object]] = deque()
 
     def on_payload(self, payload: bytes) -> None:
         fields = protocol.decode(payload, protocol.REQUEST_ITEMS_MAX)
@@ -43,12 +45,21 @@ class ClientStream(FrameStream):
         else:
             self._on_hello(fields)
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether there is room for more than small answers."""
+        return not self._is_paused and self._turn_bytes < PAUSE_BYTES and self.closed_because is None
+
     def answer(self, request: int, *fields: Any) -> None:
         """Answer one request of this connection."""
         self._in_flight -= 1
         self.send(protocol.encode(request, *fields))
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def push(self, payload: bytes) -> None:
+        """Send a payload that answers no request."""
+        self.send(payload)
+
+    def hold(self, work: Callable[[], object]) -> None:
         """Make an answer when the client has read more of those before."""
         self._held.append(work)
 
@@ -68,17 +79,21 @@ class ClientStream(FrameStream):
 
     def pause_writing(self) -> None:
         """Called by the transport above PAUSE_BYTES."""
-        self.is_writable = False
+        self._is_paused = True
         if self._transport and self.is_open:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Called by the transport when most of it has left: go on, as far as there is room."""
-        self.is_writable = True
+        """Called by the transport when most of it has left."""
+        self._is_paused = False
+        self.on_turn()
+        if not self._is_paused and self._transport and self.is_open:
+            self._transport.resume_reading()
+
+    def on_turn(self) -> None:
+        """Make the answers that wait, as far as there is room."""
         while self._held and self.is_writable:
             self._held.popleft()()
-        if self.is_writable and self._transport and self.is_open:
-            self._transport.resume_reading()
 
     def refusal(self, reason: str) -> bytes | None:
         if self._welcomed:
@@ -103,7 +118,7 @@ class ClientStream(FrameStream):
         waiter = Waiter(self, fields[1])
         if self._in_flight > self._clients.requests_max:
             waiter.fail(protocol.OVERLOADED, f"more than {self._clients.requests_max} requests on one connection")
-        else:
+        elif not self._clients.watches.handle(fields, self):
             self._clients.requests.handle(fields, waiter)
 
 
@@ -116,12 +131,14 @@ class Clients:
     def __init__(
         self,
         requests: Requests,
+        watches: WatchRequests,
         identity: tuple[str, int],
         leader: Callable[[], tuple[int, str]],
         requests_max: int,
         connections_max: int,
     ) -> None:
         self.requests = requests
+        self.watches = watches
         self.requests_max = requests_max
         self._identity = identity
         self._leader = leader
@@ -140,6 +157,7 @@ class Clients:
     def forget(self, stream: ClientStream) -> None:
         """A connection is gone."""
         self._streams.pop(stream, None)
+        self.watches.forget(stream)
 
     def welcome(self) -> bytes:
         """Return the answer to a hello."""

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.limits import ITEMS_MAX, RULES, KvLimits
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MAX
 from paxoskv.node.settings import NODE_MAX, ConfigError, Setting, parse_address
+from paxoskv.paxos.lease import NO_LEASES, LeaseTerms
 from paxoskv.paxos.quorum import QuorumError, Quorums
 
 __all__ = ["ConfigError", "NodeConfig", "load", "settings"]
@@ -89,6 +90,22 @@ class NodeConfig:
         default=0.2,
         metadata=_setting("election_jitter_s", float, "random extra patience, at most", least=0.005, most=120),
     )
+    lease_reads: bool = field(
+        default=False,
+        metadata=_setting("lease_reads", bool, "grant leases for reads; agreed on when the cluster is founded"),
+    )
+    lease_s: float = field(
+        default=0.2,
+        metadata=_setting(
+            "lease_s", float, "how long nodes promise no other leader anything, with lease_reads", least=0.01, most=120
+        ),
+    )
+    clock_drift_max: float = field(
+        default=0.01,
+        metadata=_setting(
+            "clock_drift_max", float, "error of the rate of any node's clock, with lease_reads", least=0, most=0.5
+        ),
+    )
     window: int = field(default=16, metadata=_setting("window", int, "slots in flight, at most", least=1, most=64))
     key_bytes_max: int = field(
         default=4096, metadata=_setting("key_bytes_max", int, "longest key", least=1, most=1 << 16)
@@ -122,6 +139,38 @@ class NodeConfig:
     connections_max: int = field(
         default=10_000, metadata=_setting("connections_max", int, "connections of clients", least=1, most=1 << 20)
     )
+    watches_max: int = field(
+        default=20_000, metadata=_setting("watches_max", int, "watches of this node", least=1, most=1 << 20)
+    )
+    watches_per_connection_max: int = field(
+        default=10_000,
+        metadata=_setting("watches_per_connection_max", int, "watches of one connection", least=1, most=1 << 16),
+    )
+    history_events_max: int = field(
+        default=100_000,
+        metadata=_setting(
+            "history_events_max", int, "changes kept for watches and reads of the past", least=16, most=1 << 24
+        ),
+    )
+    history_bytes_max: int = field(
+        default=64 << 20,
+        metadata=_setting(
+            "history_bytes_max", int, "bytes of the keys and former values in them", least=1024, most=1 << 40
+        ),
+    )
+    txn_operations_max: int = field(
+        default=128,
+        metadata=_setting("txn_operations_max", int, "operations of one transaction", least=1, most=ITEMS_MAX),
+    )
+    lease_ttl_s_min: float = field(
+        default=0.5, metadata=_setting("lease_ttl_s_min", float, "shortest life of a lease", least=0.001, most=1e6)
+    )
+    leases_max: int = field(
+        default=50_000, metadata=_setting("leases_max", int, "leases alive at a time", least=1, most=1 << 24)
+    )
+    sessions_max: int = field(
+        default=10_000, metadata=_setting("sessions_max", int, "sessions open at a time", least=1, most=1 << 24)
+    )
     session_idle_s: float = field(
         default=600.0,
         metadata=_setting("session_idle_s", float, "idle log time that ends a session", least=1, most=31_536_000),
@@ -152,6 +201,7 @@ class NodeConfig:
         self._fill_in("advertise_client", self.listen_client)
         self._check_addresses()
         self._check_timing()
+        self._check_leases()
         self._check_sizes()
 
     @property
@@ -172,26 +222,38 @@ class NodeConfig:
             value_bytes_max=self.value_bytes_max,
             batch_commands_max=self.batch_commands_max,
             batch_bytes_max=self.batch_bytes_max,
+            sessions_max=self.sessions_max,
             session_idle_ms=round(self.session_idle_s * 1000),
+            txn_operations_max=self.txn_operations_max,
+            lease_ttl_ms_min=round(self.lease_ttl_s_min * 1000),
+            leases_max=self.leases_max,
+            history_events_max=self.history_events_max,
+            history_bytes_max=self.history_bytes_max,
         )
+
+    @property
+    def lease(self) -> LeaseTerms:
+        """What the members have agreed on about leases for reads."""
+        return LeaseTerms(self.lease_s, self.clock_drift_max) if self.lease_reads else NO_LEASES
 
     @property
     def cluster_id(self) -> str:
         """Identity of the cluster: whatever all members must agree on, in whichever order they list it (P34).
 
-        The limits of sessions are part of it, since replicas with different ones would diverge (P26). Routes are not:
-        they are each node's own view of the network.
+        The limits that decide what a command does are part of it, since replicas with different ones would diverge
+        (P26). So are leases for reads, where they are granted: a node that waits less than the leader counts on, or
+        less than it has granted in an earlier life, would make reads stale (P24). Routes are not: they are each node's
+        own view of the network.
         """
         limits = self.kv_limits
-        agreed = [
+        agreed: list[Any] = [
             self.cluster_token,
             sorted(self.cluster.items()),
             self.quorums.phase2,
-            limits.sessions_max,
-            limits.session_replies_max,
-            limits.session_reply_bytes_max,
-            limits.session_idle_ms,
+            [getattr(limits, rule) for rule in RULES],
         ]
+        if self.lease_reads:
+            agreed += [self.lease_s, self.clock_drift_max]
         return blake2b(json.dumps(agreed).encode(), digest_size=16).hexdigest()
 
     def _fill_in(self, name: str, address: str) -> None:
@@ -235,6 +297,15 @@ class NodeConfig:
             raise ConfigError(
                 f"election_timeout_s {self.election_timeout_s:g} is less than 4 times heartbeat_s "
                 f"{self.heartbeat_s:g}: one lost heartbeat could depose a leader. Raise the one or lower the other"
+            )
+
+    def _check_leases(self) -> None:
+        """A lease is renewed in time, and is over before an election would begin anyway (P24)."""
+        if self.lease_reads and not 2 * self.heartbeat_s <= self.lease_s <= self.election_timeout_s:
+            raise ConfigError(
+                f"lease_s {self.lease_s:g} is not between 2 times heartbeat_s {self.heartbeat_s:g} and "
+                f"election_timeout_s {self.election_timeout_s:g}: it would run out between heartbeats, or delay "
+                "elections"
             )
 
     def _check_sizes(self) -> None:

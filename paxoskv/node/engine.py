@@ -20,9 +20,6 @@ from paxoskv.paxos.effects import Effects, Load, Write
 from paxoskv.paxos.messages import Accept, Envelope, Message
 from paxoskv.paxos.replica import Replica, Role
 
-CallSoon = Callable[[Callable[[], None]], object]
-"""Runs a function at the end of this turn of the event loop: the loop's own, or a simulated one."""
-
 BACKLOG_BYTES_MAX = 64 << 20
 """While more waits for the disk, an Accept counts as lost (P33): the leader repeats it, or we catch up."""
 
@@ -56,7 +53,7 @@ class Engine:
     """Owns the replica and the state machine of one node.
 
     send: gives a message to the link of a peer. load: has chosen slots read for a laggard.
-    disk_full: why the disk takes no more votes, None if it does (P9).
+    clock: seconds, those of the replica. disk_full: why the disk takes no more votes, None if it does (P9).
     """
 
     def __init__(
@@ -71,7 +68,7 @@ class Engine:
         self.machine = machine
         self._send = send
         self._load = load
-        self._clock = clock
+        self.clock = clock
         self.disk_full: str | None = None
         self._journal: Journal | None = None
         self._events: EngineEvents | None = None
@@ -102,29 +99,29 @@ class Engine:
         """A peer spoke. Raises: Implausible, if no correct peer would."""
         if type(message) is Accept and self._journal and self._journal.backlog_bytes > BACKLOG_BYTES_MAX:
             return
-        self._carry_out(self.replica.on_message(sender, message, self._clock()))
+        self._carry_out(self.replica.on_message(sender, message, self.clock()))
 
     def on_timer(self) -> None:
         """A few milliseconds have passed."""
-        self._carry_out(self.replica.on_timer(self._clock()))
+        self._carry_out(self.replica.on_timer(self.clock()))
 
     def on_disk_full(self, reason: str | None) -> None:
         """The disk is full, or with None has space again."""
         self.disk_full = reason
-        self._carry_out(self.replica.on_disk_full(reason is not None, self._clock()))
+        self._carry_out(self.replica.on_disk_full(reason is not None, self.clock()))
 
     def on_damaged(self, slots: Collection[Slot]) -> None:
         """The journal found these records damaged (P5)."""
-        self._carry_out(self.replica.on_damaged(slots, self._clock()))
+        self._carry_out(self.replica.on_damaged(slots, self.clock()))
 
     def on_peer_gone(self, peer: NodeId) -> None:
         """The process of a peer does not exist any more."""
-        self._carry_out(self.replica.on_peer_down(peer, self._clock()))
+        self._carry_out(self.replica.on_peer_down(peer, self.clock()))
 
     def on_written(self, ticket: int) -> None:
         """All records up to `ticket` are durable: say what waited for them."""
         self._written = ticket
-        self.replica.on_written(ticket, self._clock())
+        self.replica.on_written(ticket, self.clock())
         while self._unsynced and self._unsynced[0][0] <= ticket:
             self._dispatch(self._unsynced.popleft()[1])
         self._hear_self()
@@ -132,15 +129,22 @@ class Engine:
 
     def propose(self, value: bytes) -> None:
         """Propose `value` in the next slot; only while the replica can."""
-        self._carry_out(self.replica.propose(value, self._clock())[1])
+        self._carry_out(self.replica.propose(value, self.clock())[1])
 
     def read(self, token: int) -> None:
         """Ask for a linearizable read."""
-        self._carry_out(self.replica.read(token, self._clock()))
+        self._carry_out(self.replica.read(token, self.clock()))
+
+    def has_lease(self) -> bool:
+        """Whether reads may be answered from the state as it is now: all that was chosen is applied (P24)."""
+        if not self.replica.has_lease(self.clock()):
+            return False
+        self._apply()
+        return True
 
     def step_down(self) -> None:
         """Stop leading."""
-        self._carry_out(self.replica.step_down(self._clock()))
+        self._carry_out(self.replica.step_down(self.clock()))
         self.on_timer()
 
     # Effects
@@ -194,6 +198,6 @@ class Engine:
         self._stepping = True
         try:
             while self._to_self:
-                self._carry_out(self.replica.on_message(self.replica.node, self._to_self.popleft(), self._clock()))
+                self._carry_out(self.replica.on_message(self.replica.node, self._to_self.popleft(), self.clock()))
         finally:
             self._stepping = False

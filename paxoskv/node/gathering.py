@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+
+from paxoskv.node.turns import CallLater, Timer
 
 COMMANDS_MIN = 16
 """With fewer commands about, nobody waits for anybody."""
 
-WAIT_S = 0.003
+WAIT_S = 0.006
 SLOTS_SKIPPED_MAX = 64
-
-
-class Timer(Protocol):
-    """Something that is due, such as asyncio's TimerHandle."""
-
-    def cancel(self) -> None:
-        """Let it not happen."""
-
-
-CallLater = Callable[[float, Callable[[], None]], Timer]
-"""Runs a function after so many seconds: the loop's own, or a simulated one."""
 
 
 class Gathering:

@@ -86,7 +86,10 @@ class Introductions:
     def _check(self, card: Card, expected: int | None) -> None:
         me = self._identity
         if card.cluster != me.cluster:
-            raise Refused(f"this is cluster {me.cluster}, not {card.cluster}: check --cluster and its token")
+            raise Refused(
+                f"this is cluster {me.cluster}, not {card.cluster}: check --cluster and its token, and what "
+                "else all members have agreed on: phase-2 quorum, idle time of sessions, leases"
+            )
         if card.node == me.node:
             raise Refused(f"both ends call themselves node {me.node}: check the node numbers and addresses")
         if card.node not in self._members:

@@ -244,7 +244,7 @@ class _PeerSink:
     def __init__(self, link: PeerLink) -> None:
         self._link = link
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def hold(self, work: Callable[[], object]) -> None:
         work()
 
     def answer(self, number: int, *fields: Any) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from paxoskv.kv.commands import encode_batch
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.replies import Reply
+from paxoskv.kv.requests import extend
 from paxoskv.net import protocol
 from paxoskv.node.answers import Waiter
-from paxoskv.node.engine import CallSoon, Engine
-from paxoskv.node.gathering import CallLater, Gathering
+from paxoskv.node.engine import Engine
+from paxoskv.node.gathering import Gathering
+from paxoskv.node.turns import CallLater, CallSoon
 from paxoskv.paxos.ballot import Ballot, Slot
 
 PIPELINED_COMMANDS = 256
@@ -25,7 +27,8 @@ class Proposals:
 
     bytes_in_flight: of commands accepted and not answered; beyond `bytes_max` the answer is OVERLOADED (P33).
     Log time: a batch carries the milliseconds since the one before it under the same leadership, the first one 0,
-    so that neither a clock jump nor a failover makes anything expire early (P26, P30).
+    so that neither a clock jump nor a failover makes anything expire early (P26, P30). If there are leases, the first
+    one also extends them all: nobody could renew one while nobody led (P18).
     call_soon: runs a function at the end of this turn of the event loop; call_later: after some seconds.
     """
 
@@ -51,6 +54,7 @@ class Proposals:
         self._in_flight: set[Slot] = set()
         self._gathering = Gathering(call_later, self._flush)
         self._ballot: Ballot | None = None
+        self._extending: Slot | None = None
         self._batch_s = 0.0
         self._flush_is_due = False
         self._drained = asyncio.Event()
@@ -93,6 +97,7 @@ class Proposals:
         if self._engine.leads and self._ballot == self._engine.ballot:
             return
         self._ballot = None
+        self._extending = None
         pending, self._pending = self._pending, {}
         queue, self._queue, self._queue_bytes = self._queue, deque(), 0
         self._in_flight.clear()
@@ -118,6 +123,8 @@ class Proposals:
         commands = self._pending.pop(slot, None)
         if commands is None:
             return
+        if slot == self._extending:
+            replies = replies[1:]
         assert len(commands) == len(replies), f"slot {slot}: {len(commands)} commands, {len(replies)} replies"
         ballot = self._ballot
         for (command, (sink, number)), reply in zip(commands, replies, strict=True):
@@ -149,13 +156,25 @@ class Proposals:
         return not self._in_flight and not self._gathering.wants_more(len(self._queue))
 
     def _propose(self, commands: list[tuple[bytes, Waiter]]) -> None:
-        value = encode_batch(self._advance_ms(), [command for command, _ in commands])
+        own = self._own_commands()
+        value = encode_batch(self._advance_ms(), [*own, *[command for command, _ in commands]])
+        slot = self._engine.replica.next_slot
+        if own:
+            self._extending = slot
         if commands:
-            slot = self._engine.replica.next_slot
             self._pending[slot] = commands
             self._in_flight.add(slot)
             self._gathering.end()
         self._engine.propose(value)
+
+    def _own_commands(self) -> list[bytes]:
+        """Return what a leadership begins with: nobody waits for its reply.
+
+        In a recovered slot that is not applied yet there may be a lease nobody here knows of.
+        """
+        machine = self._engine.machine
+        may_have_leases = machine.leases or machine.applied_slot + 1 < self._engine.replica.next_slot
+        return [extend()] if self._ballot is None and may_have_leases else []
 
     def _take_batch(self) -> list[tuple[bytes, Waiter]]:
         """Take the oldest commands that fit in one batch, one at least."""
@@ -170,12 +189,18 @@ class Proposals:
         return commands
 
     def _elapsed_ms(self) -> int:
-        """Whole milliseconds since the last batch of this leadership; nothing before its first."""
-        return int((self._clock() - self._batch_s) * 1000) if self._ballot else 0
+        """Whole milliseconds since the last batch of this leadership; nothing before its first.
+
+        Nothing either while a quorum is silent: who could not write, or stood still, lets nothing expire (P18).
+        """
+        now = self._clock()
+        if self._ballot is None or not self._engine.replica.is_in_touch(now):
+            self._batch_s = now
+        return int((now - self._batch_s) * 1000)
 
     def _advance_ms(self) -> int:
         """Return the log time that the next batch adds, and begin the next interval right where this one ends."""
         elapsed_ms = self._elapsed_ms()
-        self._batch_s = self._batch_s + elapsed_ms / 1000 if self._ballot else self._clock()
+        self._batch_s += elapsed_ms / 1000
         self._ballot = self._engine.ballot
         return elapsed_ms

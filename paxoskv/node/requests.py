@@ -8,16 +8,13 @@ from typing import Any
 from paxoskv.kv.commands import BadCommand, CommandTooLarge, check
 from paxoskv.kv.limits import KvLimits
 from paxoskv.net import protocol
-from paxoskv.net.codec import blob, items, number
+from paxoskv.net.codec import blob
 from paxoskv.net.protocol import ProtocolError
 from paxoskv.node.answers import Waiter
 from paxoskv.node.engine import Engine
 from paxoskv.node.forwards import Forwards
 from paxoskv.node.proposals import Proposals
-from paxoskv.node.readgate import ReadGate
-
-RANGE_ITEMS_MAX = 10_000
-RANGE_BYTES_MAX = 1 << 20
+from paxoskv.node.reads import Reads
 
 
 class Requests:
@@ -31,21 +28,19 @@ class Requests:
         engine: Engine,
         proposals: Proposals,
         forwards: Forwards,
-        reads: ReadGate,
+        reads: Reads,
         limits: KvLimits,
         status: Callable[[], dict[str, Any]],
     ) -> None:
         self._engine = engine
         self._proposals = proposals
         self._forwards = forwards
-        self._reads = reads
         self._limits = limits
         self._status = status
         self._kinds: dict[int, Callable[[tuple[Any, ...], Waiter], None]] = {
             protocol.WRITE: self._write,
-            protocol.GET: self._get,
-            protocol.RANGE: self._range,
             protocol.STATUS: self._answer_status,
+            **reads.kinds,
         }
 
     def handle(self, request: tuple[Any, ...], waiter: Waiter) -> None:
@@ -93,44 +88,6 @@ class Requests:
         if len(request) != 3:
             raise ProtocolError(f"a write has 3 items, not {len(request)}")
         self.write(blob(request[2]), waiter)
-
-    def _get(self, request: tuple[Any, ...], waiter: Waiter) -> None:
-        if len(request) != 4:
-            raise ProtocolError(f"a get has 4 items, not {len(request)}")
-        key = blob(request[3])
-        if not 0 < len(key) <= self._limits.key_bytes_max:
-            status = protocol.TOO_LARGE if key else protocol.BAD_REQUEST
-            waiter.fail(status, f"a key has 1 to {self._limits.key_bytes_max} bytes, not {len(key)}", 0)
-            return
-        self._read(request[2], lambda waiter: self._serve_get(key, waiter), waiter)
-
-    def _range(self, request: tuple[Any, ...], waiter: Waiter) -> None:
-        _, _, mode, start, end, limit, keys_only = items(request, 7)
-        first, last, count = blob(start), blob(end), min(number(limit) or RANGE_ITEMS_MAX, RANGE_ITEMS_MAX)
-        if max(len(first), len(last)) > self._limits.key_bytes_max + 1:
-            waiter.fail(protocol.TOO_LARGE, f"a bound of a range has at most {self._limits.key_bytes_max} bytes", 0)
-            return
-        bare = keys_only is True
-        self._read(mode, lambda waiter: self._serve_range(first, last, count, bare, waiter), waiter)
-
-    def _read(self, mode: Any, serve: Callable[[Waiter], None], waiter: Waiter) -> None:
-        if mode == protocol.LINEARIZABLE:
-            self._reads.submit(serve, waiter)
-        elif mode == protocol.STALE:
-            waiter.serve(serve)
-        else:
-            waiter.fail(protocol.BAD_REQUEST, f"unknown read mode {mode!r:.20}", 0)
-
-    def _serve_get(self, key: bytes, waiter: Waiter) -> None:
-        machine = self._engine.machine
-        header = (self._engine.ballot, machine.revision, machine.applied_slot)
-        waiter.sink.answer(waiter.number, protocol.OK, *header, machine.get(key))
-
-    def _serve_range(self, first: bytes, last: bytes, limit: int, keys_only: bool, waiter: Waiter) -> None:
-        machine = self._engine.machine
-        found, more = machine.range(first, last, limit, keys_only, RANGE_BYTES_MAX)
-        header = (self._engine.ballot, machine.revision, machine.applied_slot)
-        waiter.sink.answer(waiter.number, protocol.OK, *header, found, more)
 
     def _answer_status(self, request: tuple[Any, ...], waiter: Waiter) -> None:
         waiter.sink.answer(waiter.number, protocol.OK, self._status())

@@ -14,22 +14,20 @@ from dataclasses import replace
 from paxoskv.kv.machine import Machine
 from paxoskv.net.stream import FrameStream
 from paxoskv.node.clients import Clients, ClientStream
+from paxoskv.node.clock import clock_for
 from paxoskv.node.config import NodeConfig
 from paxoskv.node.coordinator import Coordinator
 from paxoskv.node.descriptors import room_for
 from paxoskv.node.engine import Engine
 from paxoskv.node.exits import USAGE, NodeFailure, Quarantined, as_failure
-from paxoskv.node.forwards import Forwards
 from paxoskv.node.health import SLOTS_SHOWN, Health
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.lagging import Laggards
 from paxoskv.node.memory import PeerMemory
 from paxoskv.node.mesh import Inbound, Mesh
-from paxoskv.node.proposals import Proposals
-from paxoskv.node.readgate import ReadGate
 from paxoskv.node.redial import Redial
-from paxoskv.node.requests import Requests
 from paxoskv.node.scrubber import Scrubber
+from paxoskv.node.service import Bounds, Service
 from paxoskv.node.status import Status
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.node.watchdog import Watchdog
@@ -57,6 +55,7 @@ async def serve(config: NodeConfig, stop: asyncio.Event, on_loaded: Callable[[],
     Raises: NodeFailure, with the exit code and the reason.
     """
     config = replace(config, connections_max=room_for(config.connections_max))
+    core_clock = clock_for(config.lease_reads)
     supervisor = Supervisor()
     asyncio.get_running_loop().set_exception_handler(supervisor.on_loop_error)
     try:
@@ -69,8 +68,8 @@ async def serve(config: NodeConfig, stop: asyncio.Event, on_loaded: Callable[[],
             machine = Machine(config.kv_limits)
             await replay(journal, machine)
             on_loaded()
-            replica = Replica(*replica_arguments(config, journal), random.Random(), time.monotonic())
-            node = Node(config, journal, replica, machine, supervisor, time.monotonic)
+            replica = Replica(*replica_arguments(config, journal), random.Random(), core_clock())
+            node = Node(config, journal, replica, machine, supervisor, time.monotonic, core_clock)
             stack.push_async_callback(node.close)
             await node.start(client_socket, peer_socket)
             supervisor.spawn(node.watchdog.run(), "watchdog")
@@ -87,8 +86,9 @@ async def serve(config: NodeConfig, stop: asyncio.Event, on_loaded: Callable[[],
 class Node:
     """The parts of a running node, and the order in which they begin and end.
 
-    replica, machine: as of the durable commit slot. clock: monotonic seconds.
-    watchdog: measures the loop once somebody runs it.
+    replica, machine: as of the durable commit slot. clock: monotonic seconds. core_clock: the one the replica was made
+    with; where leases are granted it counts the time in which the machine is suspended, the time of the log does not.
+    watchdog: measures the loop once somebody runs it. service: what serves the clients.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Node:
         machine: Machine,
         supervisor: Supervisor,
         clock: Callable[[], float],
+        core_clock: Callable[[], float],
     ) -> None:
         self._config = config
         self._supervisor = supervisor
@@ -115,7 +116,7 @@ class Node:
         self._mesh = mesh = Mesh(introductions, supervisor)
         self._replica = replica
         laggards = Laggards(journal, replica, mesh.send, supervisor)
-        self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, clock)
+        self._engine = engine = Engine(replica, machine, mesh.send, laggards.load, core_clock)
         laggards.connect(engine)
         self._writer = JournalWriter(
             journal, engine.on_written, lambda error: supervisor.fail(as_failure(error)), engine.on_disk_full
@@ -123,22 +124,25 @@ class Node:
         self._scrubber = Scrubber(journal, engine.on_damaged, config.scrub_s, clock)
         self._health = Health(replica, self._writer, self._scrubber)
         self.watchdog = Watchdog()
-        loop = asyncio.get_running_loop()
-        self._proposals = Proposals(
-            engine, config.kv_limits, config.bytes_in_flight_max, clock, loop.call_soon, loop.call_later
+        self.service = service = Service(
+            engine,
+            config.kv_limits,
+            Bounds(config.bytes_in_flight_max, config.watches_max, config.watches_per_connection_max),
+            mesh.forward,
+            self._status(journal).report,
+            clock,
+            asyncio.get_running_loop(),
         )
-        self._forwards = forwards = Forwards(mesh.forward, config.bytes_in_flight_max, clock)
-        self._redial = Redial(mesh, [peer for peer in config.cluster if peer != config.node], replica.hears, clock)
-        reads = ReadGate(engine, loop.call_soon)
-        requests = Requests(engine, self._proposals, forwards, reads, config.kv_limits, self._status(journal).report)
+        self._redial = Redial(mesh, [peer for peer in config.cluster if peer != config.node], replica.hears, core_clock)
         self._clients = Clients(
-            requests,
+            service.requests,
+            service.watch_requests,
             (journal.identity.cluster, config.node),
             self._leader,
             config.requests_in_flight_max,
             config.connections_max,
         )
-        coordinator = Coordinator(engine, self._proposals, forwards, reads, requests, self._clients.on_leader)
+        coordinator = Coordinator(engine, service, self._clients.on_leader)
         engine.connect(self._writer, coordinator)
         mesh.connect(coordinator)
 
@@ -170,7 +174,7 @@ class Node:
         self._stop_listening()
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                await self._proposals.drain()
+                await self.service.proposals.drain()
         except TimeoutError:
             log.warning("shutting down with writes in flight: their outcome is unknown to their clients")
         self._engine.step_down()
@@ -196,8 +200,7 @@ class Node:
         """Let time pass in the core."""
         while True:
             self._engine.on_timer()
-            self._proposals.on_timer()
-            self._forwards.on_timer()
+            self.service.on_timer()
             await asyncio.sleep(TICK_S)
 
     def _leader(self) -> tuple[int, str]:
@@ -210,6 +213,10 @@ class Node:
             **self._health.gauges(),
             "keys": lambda: self._engine.machine.keys,
             "sessions": lambda: self._engine.machine.sessions,
+            "leases": lambda: self._engine.machine.leases,
+            "compacted_revision": lambda: self._engine.machine.compacted_revision,
+            "watches": lambda: len(self.service.watches),
+            "watches_behind": lambda: self.service.watches.behind,
             "clients": lambda: len(self._clients),
             "peers": lambda: self._mesh.connected,
             "journal_bytes": journal.file_bytes,
@@ -224,7 +231,7 @@ def replica_arguments(config: NodeConfig, journal: Journal) -> tuple[Settings, L
     """Return what a `Replica` begins with: its settings, and the log and the promise that the journal holds."""
     recovered = journal.recovered
     timing = Timing(config.heartbeat_s, config.election_timeout_s, config.election_jitter_s)
-    settings = Settings(config.node, config.quorums, timing, config.window)
+    settings = Settings(config.node, config.quorums, timing, config.window, config.lease)
     slots = Log(
         recovered.commit_slot, recovered.open_votes, recovered.faulty, recovered.compacted_slot, recovered.known_slot
     )

@@ -20,13 +20,15 @@ class Supervisor:
     """Holds every task of the node; the first failure of any ends the node with its reason."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[
+            asyncio.Task[Any], None
+        ] = {}  # in the order of their beginning, so that a simulated life repeats itself
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run `work` as a task; if it raises, the node ends."""
         task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._done)
 
     def fail(self, error: BaseException) -> None:
@@ -67,7 +69,7 @@ class Supervisor:
             self._failure.exception()
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
             self.fail(error)
 

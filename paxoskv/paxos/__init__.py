@@ -7,7 +7,8 @@ simulator and in a unit test.
 
 Where to start reading: `messages` (what nodes say), `replica` (who handles it), then one file a role: `acceptor`
 (promises and votes), `candidate` (phase 1), `leader` (phase 2), `learner` (what was chosen), `mender` (damaged
-records), `election` and `connectivity` (who may try), `reads` (linearizable reads without writing).
+records), `election` and `connectivity` (who may try), `reads` (linearizable reads without writing),
+`lease` (reads without asking).
 
 The rules, by the names used in the code and the tests:
 

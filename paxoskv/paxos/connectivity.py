@@ -48,6 +48,10 @@ class Connectivity:
         out.send_now += [Envelope(peer, beat) for peer in self._peers]
         return self.round
 
+    def began_s(self, number: int) -> float | None:
+        """When a round began, None if it is none of the latest ones."""
+        return self._began_s.get(number)
+
     def on_ack(self, sender: NodeId, msg: HeartbeatAck) -> None:
         """Note a completed round trip, dated from its beginning."""
         began_s = self._began_s.get(msg.round)
@@ -62,6 +66,13 @@ class Connectivity:
         """Whether round trips with at least `quorum_peers` others began within the last election timeout."""
         since_s = now - self._timing.election_timeout_s
         return sum(heard_s >= since_s for heard_s in self._heard_s.values()) >= quorum_peers
+
+    def reached_s(self, quorum_peers: int, now: float) -> float:
+        """Return when the last round trips with `quorum_peers` others began: at each of them, then or later."""
+        heard_s = sorted(self._heard_s.values(), reverse=True)
+        if not quorum_peers:
+            return now
+        return heard_s[quorum_peers - 1] if len(heard_s) >= quorum_peers else float("-inf")
 
     def hears(self, peer: NodeId, now: float) -> bool:
         """Whether a round trip with `peer` began within the last election timeout."""

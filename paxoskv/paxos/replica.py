@@ -14,6 +14,7 @@ from paxoskv.paxos.effects import Effects
 from paxoskv.paxos.election import Election
 from paxoskv.paxos.leader import Leader
 from paxoskv.paxos.learner import Learner
+from paxoskv.paxos.lease import Hold, LeaderLease
 from paxoskv.paxos.log import Log
 from paxoskv.paxos.mender import Mender
 from paxoskv.paxos.messages import (
@@ -62,10 +63,12 @@ class Replica:
         self._connectivity = Connectivity(self._peers, settings.timing, rng.getrandbits(62))
         self._election = Election(settings.node, settings.quorums, settings.timing, rng, now)
         self._disk = DiskProgress(settings.timing.election_timeout_s)
+        self._hold = Hold(settings.lease, now)
         self._candidate: Candidate | None = None
         self._candidate_s = now
         self._leader: Leader | None = None
         self._leader_reads: LeaderReads | None = None
+        self._lease: LeaderLease | None = None
         self._follower_reads = FollowerReads(rng.getrandbits(62))
         self._plausibility = Plausibility(promised.round)
         self._handlers: dict[type, Callable[..., None]] = {
@@ -114,9 +117,31 @@ class Replica:
         """The slots whose record is damaged and not written anew yet (P5)."""
         return [*self._mender.wanted, *self.log.faulty]
 
+    @property
+    def grants_leases(self) -> bool:
+        """Whether there are leases in this cluster (P24)."""
+        return self._settings.lease.are_granted
+
+    def has_lease(self, now: float) -> bool:
+        """Whether the state, once all that was chosen is applied, is the newest there can be anywhere (P23, P24)."""
+        return self._lease is not None and self._lease.holds(self.log.commit_slot, now)
+
     def hears(self, peer: NodeId, now: float) -> bool:
         """Whether a heartbeat round trip with `peer` began within the last election timeout."""
         return self._connectivity.hears(peer, now)
+
+    def is_in_touch(self, now: float) -> bool:
+        """Whether this node leads, and round trips with a quorum began within the last election timeout."""
+        return self._leader is not None and self._connectivity.reaches(self._quorums.phase2 - 1, now)
+
+    def reached_s(self, now: float) -> float | None:
+        """Return when this leader's last round trip with a quorum began: all chosen until then is known to it.
+
+        None if it does not lead, or has not learned yet what was chosen before it led.
+        """
+        if self._leader is None or self.log.commit_slot < self._leader.barrier_slot:
+            return None
+        return self._connectivity.reached_s(self._quorums.phase2 - 1, now)
 
     def can_propose(self) -> bool:
         """Whether `propose` may be called now."""
@@ -214,7 +239,7 @@ class Replica:
             self._election.back_off(now)
             self._connectivity.hurry()
         self.role = Role.FOLLOWER
-        self._candidate = self._leader = self._leader_reads = None
+        self._candidate = self._leader = self._leader_reads = self._lease = None
 
     def _become_candidate(self, now: float, out: Effects) -> None:
         self.role = Role.CANDIDATE
@@ -237,6 +262,8 @@ class Replica:
         self._follower_reads.fail(out)
         self._leader = Leader(ballot, self._peers, self._quorums, self._settings.window, self.log, recovered)
         self._leader_reads = LeaderReads(self.node, ballot, self._quorums, self._leader.barrier_slot)
+        if self.grants_leases:
+            self._lease = LeaderLease(ballot, self._quorums, self._settings.lease, self._leader.barrier_slot)
         self._begin_round(now, out)
         self._pump(self._leader, now, out)
 
@@ -244,7 +271,7 @@ class Replica:
 
     def _lead(self, leader: Leader, now: float, out: Effects) -> None:
         """Step down without a quorum or with a stuck disk; repeat what got lost."""
-        if not self._connectivity.reaches(self._quorums.phase2 - 1, now) or self._disk.is_stalled(now):
+        if not self.is_in_touch(now) or self._disk.is_stalled(now):
             self._become_follower(now, out)
             return
         reachable = [peer for peer in self._peers if self._connectivity.hears(peer, now)]
@@ -258,7 +285,7 @@ class Replica:
             self._become_follower(now, out)
         if self._election.lost_leader(now):
             self._forget_leader(out)
-        if self._candidate or not self._election.may_ask(now):
+        if self._candidate or self._hold.is_on(now) or not self._election.may_ask(now):
             return
         both_phases = max(self._quorums.phase1, self._quorums.phase2)
         if self._connectivity.reaches(both_phases - 1, now) and not self._disk.is_stalled(now):
@@ -296,6 +323,7 @@ class Replica:
             if self.leader is None:
                 self._learner.ask(sender, now, out)
         elif msg.ballot >= self.promised and msg.ballot.node == sender:
+            self._hold.on_acknowledged(now)
             if msg.connected:
                 self._hear_leader(sender, msg.ballot, now, out)
             self._learner.on_commit(sender, msg.ballot, msg.commit_slot, now, out)
@@ -303,6 +331,8 @@ class Replica:
     def _on_heartbeat_ack(self, sender: NodeId, msg: HeartbeatAck, now: float, out: Effects) -> None:
         self._plausibility.check_round(msg.promised)
         self._connectivity.on_ack(sender, msg)
+        if self._lease:
+            self._lease.on_ack(sender, msg, self._connectivity.began_s(msg.round))
         if self._leader and msg.promised > self._leader.ballot:
             self._become_follower(now, out)
         elif self._leader_reads:
@@ -310,13 +340,13 @@ class Replica:
             self._serve_reads(now, out)
 
     def _on_ask(self, sender: NodeId, msg: Ask, now: float, out: Effects) -> None:
-        """Grant unless we hear a quorum-connected leader, or are one (P20, P21)."""
-        if self._leader is None and not self._election.hears_leader(now):
+        """Grant unless we hear a quorum-connected leader, or are one (P20, P21); nor what we could not promise."""
+        if self._leader is None and not self._election.hears_leader(now) and not self._hold.is_on(now):
             out.send_now.append(Envelope(sender, Grant(msg.attempt)))
 
     def _on_grant(self, sender: NodeId, msg: Grant, now: float, out: Effects) -> None:
         self._election.on_grant(sender, msg.attempt)
-        if self.role is Role.FOLLOWER and self._election.is_granted():
+        if self.role is Role.FOLLOWER and self._election.is_granted() and not self._hold.is_on(now):
             self._become_candidate(now, out)
 
     def _hear_leader(self, leader: NodeId, ballot: Ballot, now: float, out: Effects) -> None:
@@ -330,7 +360,10 @@ class Replica:
     # Phase 1
 
     def _on_prepare(self, sender: NodeId, msg: Prepare, now: float, out: Effects) -> None:
+        """Promise, unless a leader may count on us for a while yet: then the Prepare counts as lost (P24)."""
         self._plausibility.check_owner(sender, msg.ballot)
+        if msg.ballot > self.promised and self._hold.is_on(now):
+            return
         if self._acceptor.on_prepare(sender, msg, out):
             if self.role is not Role.FOLLOWER:
                 self._become_follower(now, out)

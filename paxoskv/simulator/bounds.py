@@ -15,8 +15,8 @@ def excesses(node: SimulatedNode) -> Iterator[str]:
     leader = node.replica._leader
     if leader is not None and len(leader._in_flight) > config.window:
         yield f"{len(leader._in_flight)} slots in flight, the window is {config.window}"
-    forwards = server._clients.requests._forwards
-    for name, holder in (("proposals", server._proposals), ("forwards", forwards)):
+    service = server.service
+    for name, holder in (("proposals", service.proposals), ("forwards", service.forwards)):
         if holder.bytes_in_flight > config.bytes_in_flight_max:
             yield f"{holder.bytes_in_flight} bytes of {name} in flight, {config.bytes_in_flight_max} are allowed"
     for stream in server._clients._streams:
@@ -34,13 +34,15 @@ def leftovers(node: SimulatedNode) -> Iterator[str]:
     if server is None:
         yield f"node {node.node} does not serve"
         return
-    if not server._proposals.is_idle or server._proposals.bytes_in_flight:
-        yield f"node {node.node}: {server._proposals.bytes_in_flight} bytes of proposals in flight"
-    requests = server._clients.requests
-    if requests._forwards._open or requests._forwards.bytes_in_flight:
-        yield f"node {node.node}: {len(requests._forwards._open)} forwards in flight"
-    if requests._reads._held:
-        yield f"node {node.node}: {len(requests._reads._held)} groups of reads held"
+    service = server.service
+    if not service.proposals.is_idle or service.proposals.bytes_in_flight:
+        yield f"node {node.node}: {service.proposals.bytes_in_flight} bytes of proposals in flight"
+    if service.forwards._open or service.forwards.bytes_in_flight:
+        yield f"node {node.node}: {len(service.forwards._open)} forwards in flight"
+    if service.gate._held:
+        yield f"node {node.node}: {len(service.gate._held)} groups of reads held"
+    if service.waits._open:
+        yield f"node {node.node}: {len(service.waits._open)} reads wait for a revision"
     waiting = sum(stream._in_flight for stream in server._clients._streams)
     if waiting:
         yield f"node {node.node}: {waiting} requests of clients unanswered"

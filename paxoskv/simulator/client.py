@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
-from random import Random
 
+from paxoskv.client.calls.base import Consistency
 from paxoskv.client.client import Client
-from paxoskv.client.results import CasResult, Entry
 from paxoskv.errors import OutcomeUnknown, Overloaded, PaxoskvError, Unavailable
-from paxoskv.kv import replies
+from paxoskv.simulator.calls import Desk, draw
 from paxoskv.simulator.cluster import CLIENT_PORT
+from paxoskv.simulator.holder import Holder
 from paxoskv.simulator.judge import Judge, Open
-from paxoskv.simulator.model import Record
 from paxoskv.simulator.network import Network
+from paxoskv.simulator.onlooker import Onlooker
 from paxoskv.simulator.process import Process
 from paxoskv.simulator.world import World
 
-_READS = ("get", "range", "stale"), (75, 15, 10)
-_WRITES = ("put", "cas", "delete"), (65, 20, 15)
 _SHARES_OF_READS = (0.1, 0.4, 0.9, 1.0)
 """Some programs mostly read, and so notice what is old; some mostly write, and make it old."""
-
-KEYS = [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,9 @@ class Habits:
 
     workers: tasks that share one client. think_s: mean pause between two operations of a worker. keys: how many.
     timeout_s: of every operation. cancel: probability that an operation is cancelled while it runs.
-    operations_max: of all workers together, then the program only waits.
+    operations_max: of all workers together, then the program only waits, until it is to go on.
+    lease: share of the linearizable reads that ask for a lease.
+    onlookers, holders: tasks beside the workers that watch keys, and that hold leases.
     """
 
     workers: int = 2
@@ -40,6 +39,9 @@ class Habits:
     timeout_s: float = 2.0
     cancel: float = 0.0
     operations_max: int = 10_000
+    lease: float = 0.0
+    onlookers: int = 0
+    holders: int = 0
 
 
 class Program:
@@ -60,12 +62,15 @@ class Program:
         self._network = network
         self._nodes = nodes
         self._habits = habits
+        self._operations_max: float = habits.operations_max
         self._judge = judge
         self._rng = world.rng(f"client {host}")
         self.reads = self._rng.choice(_SHARES_OF_READS)
         self._life = 0
         self._begun = 0
-        self._open: dict[Open, None] = {}
+        self._open: dict[Desk, None] = {}
+        self.onlookers = [Onlooker(world, judge, world.rng(f"onlooker {host}.{n}")) for n in range(habits.onlookers)]
+        self._holders = [Holder(judge, world.rng(f"holder {host}.{n}")) for n in range(habits.holders)]
 
     @property
     def is_busy(self) -> bool:
@@ -85,9 +90,10 @@ class Program:
         process, self.process = self.process, None
         if process is None:
             return
+        opened = list(self._open)  # whatever dies may forget what it has open
         process.die()
-        for op in list(self._open):
-            self._lose(op, "the client was killed")
+        for desk in opened:
+            self._lose(desk, "the client was killed")
 
     def start_again(self) -> None:
         """Begin another life, if the last one is over."""
@@ -108,43 +114,57 @@ class Program:
                 await asyncio.sleep(self._rng.uniform(0.01, 0.3))
 
     async def _work(self, client: Client) -> None:
-        """Run the workers until one of them feels like connecting anew."""
+        """Run the workers until all of them feel like connecting anew."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._habits.workers):
-                group.create_task(self._worker(client))
+            beside = [group.create_task(one.run(client)) for one in self.onlookers]
+            beside += [group.create_task(one.run(client, self._is_quiet)) for one in self._holders]
+            await asyncio.wait([group.create_task(self._worker(client)) for _ in range(self._habits.workers)])
+            for task in beside:
+                task.cancel()
+
+    def go_on(self) -> None:
+        """Operate from now on however much was done before: progress is demanded."""
+        self._operations_max = math.inf
+
+    def _is_quiet(self) -> bool:
+        return self.quiet
 
     async def _worker(self, client: Client) -> None:
         process = self._judge.new_process()
         for _ in range(self._rng.randrange(20, 200)):
             await asyncio.sleep(self._rng.expovariate(1.0) * self._habits.think_s)
-            if not self.quiet and self._begun < self._habits.operations_max:
+            if not self.quiet and self._begun < self._operations_max:
                 self._begun += 1
                 process = await self._operate(client, process)
 
     async def _operate(self, client: Client, process: int) -> int:
         """Do one operation; return the number under which the worker goes on."""
-        value = f"{self.host}.{self._begun}".encode()
-        call = _Call(client, self._judge, process, self._rng, self._habits.keys, value, self.reads)
-        op = call.op
-        self._open[op] = None
+        mark = f"{self.host}.{self._begun}".encode()
+        desk = Desk(client, self._judge, process, self._rng, self._habits.keys, mark, self._strict())
+        self._open[desk] = None
         try:
             async with asyncio.timeout(self._patience_s()):
-                await call.run()
+                await draw(desk, self.reads)(desk)
             self.completed += 1
         except TimeoutError:
-            return self._judge.new_process() if self._lose(op, "cancelled") else process
+            return self._lose(desk, "cancelled")
         except asyncio.CancelledError:
-            self._lose(op, "cancelled with its client")
+            self._lose(desk, "cancelled with its client")
             raise
         except OutcomeUnknown as error:
-            return self._judge.new_process() if self._lose(op, str(error)) else process
+            return self._lose(desk, str(error))
         except (Unavailable, Overloaded) as error:
-            self._judge.fail(op, str(error))
+            self._judge.fail(_opened(desk), str(error))
         except PaxoskvError as error:
-            self._world.fail("bug", f"client {self.host}, {op}: {error!r}")
+            self._world.fail("bug", f"client {self.host}, {desk.op}: {error!r}")
         finally:
-            self._open.pop(op, None)
+            self._open.pop(desk, None)
         return process
+
+    def _strict(self) -> Consistency:
+        """How the next call reads what must not be old."""
+        share = self._habits.lease
+        return "lease" if share and self._rng.random() < share else "linearizable"
 
     def _patience_s(self) -> float | None:
         """How long until this operation is cancelled, None if it is left to end by itself."""
@@ -152,77 +172,12 @@ class Program:
             return None
         return self._rng.expovariate(1.0) * 0.02
 
-    def _lose(self, op: Open, error: str) -> bool:
-        self._open.pop(op, None)
-        return self._judge.lose(op, error)
+    def _lose(self, desk: Desk, error: str) -> int:
+        """The outcome of what a desk has open is unknown; return the number under which its worker goes on."""
+        self._open.pop(desk, None)
+        return self._judge.new_process() if self._judge.lose(_opened(desk), error) else desk.process
 
 
-class _Call:
-    """One operation, drawn at random."""
-
-    def __init__(
-        self, client: Client, judge: Judge, process: int, rng: Random, keys: int, value: bytes, reads: float
-    ) -> None:
-        self._client = client
-        self._judge = judge
-        self._rng = rng
-        key = KEYS[rng.randrange(keys)]
-        kinds, weights = _READS if rng.random() < reads else _WRITES
-        kind = rng.choices(kinds, weights)[0]
-        self._expected: bytes | None = None
-        match kind:
-            case "put":
-                self.op = judge.invoke(process, "put", key, value)
-                self.run = self._put
-            case "cas":
-                self._expected = rng.choice([None, b"1.1", judge.last_value(key)])
-                self.op = judge.invoke(process, "cas", key, value, self._expected)
-                self.run = self._cas
-            case "delete":
-                self.op = judge.invoke(process, "delete", key)
-                self.run = self._delete
-            case "range":
-                self.op = judge.invoke(process, "range", key, strict=rng.random() < 0.8)
-                self.run = self._range
-            case _:
-                self.op = judge.invoke(process, "get", key, strict=kind == "get")
-                self.run = self._get
-
-    async def _put(self) -> None:
-        result = await self._client.put(self.op.key, self.op.value)
-        self._judge.wrote(self.op, (replies.APPLIED, result.revision, result.slot))
-
-    async def _delete(self) -> None:
-        result = await self._client.delete(self.op.key)
-        self._judge.wrote(self.op, (replies.APPLIED, result.revision, result.slot, int(result.deleted)))
-
-    async def _cas(self) -> None:
-        if self._expected is None:
-            result = await self._client.cas(self.op.key, self.op.value, absent=True)
-        else:
-            result = await self._client.cas(self.op.key, self.op.value, expect=self._expected)
-        self._judge.wrote(self.op, _cas_reply(result))
-
-    async def _get(self) -> None:
-        consistency = "linearizable" if self.op.strict else "stale"
-        result = await self._client.get(self.op.key, consistency=consistency)  # type: ignore[arg-type]
-        record = None if result.entry is None else _record(result.entry)
-        self._judge.read(self.op, result.revision, result.slot, record)
-
-    async def _range(self) -> None:
-        limit = self._rng.choice((1, 3, 100))
-        consistency = "linearizable" if self.op.strict else "stale"
-        result = await self._client.range(limit=limit, consistency=consistency)  # type: ignore[arg-type]
-        entries = [(entry.key, _record(entry)) for entry in result.entries]
-        self._judge.ranged(self.op, result.slot, entries, limit, result.more)
-
-
-def _record(entry: Entry) -> Record:
-    return (entry.value, entry.created, entry.modified, entry.version, entry.lease)
-
-
-def _cas_reply(result: CasResult) -> replies.Reply:
-    if result.succeeded:
-        return (replies.APPLIED, result.revision, result.slot)
-    current = None if result.current is None else _record(result.current)
-    return (replies.COMPARE_FAILED, result.revision, result.slot, current)
+def _opened(desk: Desk) -> Open:
+    assert desk.op is not None, "a call begins with the invocation of an operation"
+    return desk.op

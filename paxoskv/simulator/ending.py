@@ -24,6 +24,12 @@ QUIET_S = 20.0
 LEVEL_S = 30.0
 """Within so long after everything was healed all nodes must have applied the same slots."""
 
+TOLD_S = 20.0
+"""Within so long after that every watch must have been told all that there is."""
+
+EXPIRY_S = 20.0
+"""Within so long after that every lease must have ended; none has a longer time than some seconds."""
+
 LOOK_S = 0.1
 SAFE_HALT_S = 3.0
 OPERATIONS_MIN = 3
@@ -49,10 +55,14 @@ class Ending:
         self._demand_progress(core)
         self._demand_quiet(core)
         self._demand_level()
+        self._demand_told()
+        self._demand_expiry()
 
     def _demand_progress(self, core: list[SimulatedNode]) -> None:
         """Every program gets on with the healed nodes alone (I11)."""
         goals = {program: program.completed + OPERATIONS_MIN for program in self._scene.programs}
+        for program in goals:
+            program.go_on()
         if not self._wait(PROGRESS_S, lambda: all(one.completed >= goal for one, goal in goals.items())):
             late = {one.host: f"{one.completed - goals[one] + OPERATIONS_MIN} done" for one in goals}
             self._world.fail("I11", f"no progress within {PROGRESS_S} s after healing {_roles(core)}: {late}")
@@ -61,6 +71,8 @@ class Ending:
         """When programs ask for nothing more, nothing is left waiting on a healed node (I10)."""
         for program in self._scene.programs:
             program.quiet = True
+            for onlooker in program.onlookers:
+                onlooker.is_slow = False
         left: list[str] = []
 
         def is_quiet() -> bool:
@@ -89,6 +101,20 @@ class Ending:
             slots = {node.node: node.machine.applied_slot if node.machine else "down" for node in trusted}
             told = f"{LEVEL_S} s after everything was healed nodes have applied {slots}"
             self._world.fail("I11", f"{told}, {scene.judge.applied_slot} are chosen; {_roles(trusted)}")
+
+    def _demand_told(self) -> None:
+        """Whoever watches has been told everything (P29)."""
+        sights = [one.sight for program in self._scene.programs for one in program.onlookers]
+        if not self._wait(TOLD_S, lambda: all(sight.is_complete for sight in sights)):
+            late = [f"{sight.wish} is told up to {sight.told}" for sight in sights if not sight.is_complete]
+            newest = self._scene.judge.model.revision
+            self._world.fail("P29", f"{TOLD_S} s after everything was healed, at revision {newest}: {late}")
+
+    def _demand_expiry(self) -> None:
+        """Leases that nobody keeps alive end, also while nothing else happens (P26)."""
+        tenancies = self._scene.judge.model.tenancies
+        if not self._wait(EXPIRY_S, lambda: not tenancies.alive):
+            self._world.fail("I8", f"{EXPIRY_S} s after anybody cared for leases there still are {tenancies.alive}")
 
     def _wait(self, seconds: float, done: Callable[[], bool]) -> bool:
         """Let time pass until `done` holds; looked at now and then. Raises: Violation."""

@@ -6,13 +6,16 @@ something of its own.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from paxoskv.kv.limits import KvLimits
 from paxoskv.simulator.world import World
 
 KNOBS: dict[str, tuple[float, ...]] = {
@@ -24,8 +27,15 @@ KNOBS: dict[str, tuple[float, ...]] = {
     "paxoskv.paxos.learner.PART_BYTES_MAX": (40, 400),
     "paxoskv.node.lagging.PART_BYTES_MAX": (40, 400),
     "paxoskv.node.engine.BACKLOG_BYTES_MAX": (300, 2_000),
-    "paxoskv.node.requests.RANGE_ITEMS_MAX": (1, 3),
-    "paxoskv.node.requests.RANGE_BYTES_MAX": (8, 64),
+    "paxoskv.node.reads.PAGE_KEYS_MAX": (1, 3),
+    "paxoskv.node.reads.PAGE_BYTES_MAX": (8, 64),
+    "paxoskv.node.cohort.STRETCH_REVISIONS_MAX": (1, 4),
+    "paxoskv.node.cohort.STRETCH_BYTES_MAX": (1, 200),
+    "paxoskv.node.cohort.STRETCH_BYTES_MIN": (1, 100),
+    "paxoskv.node.scans.TURN_KEYS_MAX": (1, 5),
+    "paxoskv.node.watches.PROGRESS_S": (0.05, 0.5),
+    "paxoskv.node.watches.PROGRESS_REVISIONS_MIN": (1, 4),
+    "paxoskv.client.stream.EVENTS_HELD_MAX": (1, 8),
     "paxoskv.storage.recovery.CHUNK_BYTES_MAX": (50, 500),
     "paxoskv.storage.journal.CHUNK_BYTES_MAX": (50, 500),
     "paxoskv.storage.writer.STATEMENT_ROWS_MAX": (1, 3),
@@ -48,12 +58,17 @@ TICKS_S = (0.01, 0.02, 0.04)
 
 
 @contextmanager
-def turned(settings: Mapping[str, float], world: World) -> Iterator[None]:
-    """Set constants for the duration of a run, and stand in for what production code reaches outside."""
+def turned(settings: Mapping[str, float], limits: Mapping[str, int], world: World) -> Iterator[None]:
+    """Set constants for the duration of a run, and stand in for what production code reaches outside.
+
+    limits: of the state machine, of every node that is configured meanwhile.
+    """
     clients = world.rng("clients' own")
     values: dict[str, Any] = {
         **settings,
         "paxoskv.net.link.random": world.rng("links' own"),
+        "paxoskv.node.config.KvLimits": partial(KvLimits, **limits),
+        "paxoskv.client.client.boot_s": lambda: asyncio.get_running_loop().time(),
         "paxoskv.client.client.Random": lambda: Random(clients.getrandbits(64)),
         "paxoskv.storage.journal.mark_open": _no_file,
         "paxoskv.storage.journal.unmark_open": _no_file,

@@ -65,6 +65,10 @@ MARKS: dict[str, str] = {
     "late read answer": "an answer to another ask than the current one (P31)",
     "read given up": "a follower's read fails",
     "follower waits for the read slot": "a follower is told to wait for a slot it has not applied",
+    "read under a lease": "a leader answers without asking anybody (P24)",
+    "leader without a lease has to ask": "too few have acknowledged it lately, or it has just been elected",
+    "Prepare held back for a lease": "an acceptor has acknowledged a leader, or has just started",
+    "consent held back for a lease": "nobody is heard any more, but may still count on us",
     # disks
     "restart with open votes": "a node comes back with votes above its commit slot",
     "restart with a faulty slot": "and one of them is damaged",
@@ -97,6 +101,15 @@ MARKS: dict[str, str] = {
     "write refused": "a client is told that a write surely was not applied",
     "forwarded write loses its leader": "a follower does not hear what became of a write",
     "overloaded": "a node refuses work that exceeds its bounds",
+    "watch goes on at another node": "a watch is told the next events by another node than the last ones (P29)",
+    "watcher told Compacted": "a watch ends because nodes have forgotten what comes next (P29)",
+    "read of a compacted revision": "a read of the past comes too late",
+    "lease extended by a new leader": "a lease begins its time anew because nobody led for a while (P18)",
+    "lease expired": "the time of a lease is over",
+    "lease gone while its owner asked for more time": "a lease ends while a renewal is under way",
+    "lease lost by its owner": "an owner that keeps its lease alive has to give it up",
+    "transaction refused": "the state does not allow an operation of a transaction, so nothing of it is done",
+    "retry of a transaction answered from the kept reply": "a copy of an executed transaction (P25)",
     "operation cancelled": "a program does not wait for its answer",
 }
 

@@ -121,7 +121,7 @@ class SimulatedNode:
         rng = Random(f"{self._world.seed}/node {self.node}/{self.life}")
         replica = WatchedReplica(*replica_arguments(config, journal), rng, loop.time(), self._watcher)
         stop = asyncio.Event()
-        server = Node(config, journal, replica, machine, supervisor, loop.time)
+        server = Node(config, journal, replica, machine, supervisor, loop.time, loop.time)
         await server.start(_socket(config.listen_client), _socket(config.listen_peer))
         self.replica, self.machine, self.server, self._stop = replica, machine, server, stop
         await supervisor.wait(stop)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
+from paxoskv.kv.commands import decode_batch, decode_command
 from paxoskv.kv.machine import Machine
 from paxoskv.kv.replies import Reply
 from paxoskv.paxos.ballot import NO_BALLOT, Ballot, NodeId, Slot, Value, Vote
@@ -19,10 +21,20 @@ from paxoskv.paxos.quorum import Quorums
 from paxoskv.paxos.replica import Replica, Role
 from paxoskv.simulator.disk import Disk
 from paxoskv.simulator.model import Model
+from paxoskv.simulator.past import EVERYTHING
 from paxoskv.simulator.world import World
 from paxoskv.storage.scan import Recovered
 
 _HIGHEST = Ballot(1 << 62, 0)
+_TICK_S = 0.001
+"""What log time is counted in."""
+
+
+class _Origin(NamedTuple):
+    """By whom, and when, a value was first proposed in a slot."""
+
+    ballot: Ballot
+    time: float
 
 
 class Oracle:
@@ -51,6 +63,8 @@ class Oracle:
         self._promise_heard: dict[NodeId, Ballot] = defaultdict(lambda: NO_BALLOT)
         self._votes_heard: dict[NodeId, dict[Slot, Ballot]] = defaultdict(dict)
         self._replies: dict[Slot, tuple[list[Reply], str]] = {}
+        self._origins: dict[Slot, dict[Value, _Origin]] = defaultdict(dict)
+        self._expiries_seen = 0
 
     @property
     def elections(self) -> int:
@@ -119,6 +133,7 @@ class Oracle:
         if slot > self.model.applied_slot:
             expected = self.model.apply(slot, value)
             self._replies[slot] = (expected, digest)
+            self._check_expiries(slot)
             if self.model.twice:
                 self._fail("I6", f"slot {slot} executes the write of {self.model.twice} a second time")
         expected, first_digest = self._replies[slot]
@@ -126,8 +141,47 @@ class Oracle:
             self._fail("I6", f"node {node}, slot {slot}: replies {replies}, the model says {expected}")
         if digest != first_digest:
             self._fail("I5", f"node {node} has digest {digest} at slot {slot}, another one had {first_digest}")
+        self._compare(node, slot, machine)
+
+    def _compare(self, node: NodeId, slot: Slot, machine: Machine) -> None:
+        """A machine holds as much as the model, and tells what the slot has changed (I5, P29)."""
+        past = self.model.past
+        first, last = past.revision_at(slot - 1) + 1, past.revision_at(slot)
+        self.model.forgotten.add(machine.compacted_revision)
+        if machine.revision != last or machine.compacted_revision < self.model.compacted_at(slot):
+            found = f"revision {machine.revision} and has forgotten what was before {machine.compacted_revision}"
+            self._fail("I5", f"node {node} is at {found} in slot {slot}, it should be {last}")
+        if slot == self.model.applied_slot and machine.leases != len(self.model.tenancies.alive):
+            self._fail("I8", f"node {node} has {machine.leases} leases, there are {self.model.tenancies.alive}")
+        first = max(first, machine.compacted_revision + 1)
+        if first > last:
+            return
+        told = list(machine.events(first, last))
+        expected = [(revision, past.events_of(revision, EVERYTHING)) for revision in range(first, last + 1)]
+        if told != [(revision, events) for revision, events in expected if events]:
+            self._fail("P29", f"node {node} tells of slot {slot} {told!r:.300}, it was {expected!r:.300}")
 
     # Rules
+
+    def _check_expiries(self, slot: Slot) -> None:
+        """No lease ends before its time, by log time and by anybody's clock, or without one chance (I8, P18, P26)."""
+        new = self.model.tenancies.expiries[self._expiries_seen :]
+        self._expiries_seen += len(new)
+        for lease, ttl_ms, renewed_slot, due_slot in new:
+            renewed, ended = self._authors(renewed_slot), self._authors(due_slot)
+            if not renewed & ended:
+                who = f"{ended}, who has never extended it: last was {renewed}, slot {renewed_slot}"
+                self._fail("P18", f"lease {lease} is due in slot {due_slot} by the time of {who}")
+            lived_s = self._world.now - self._origins[renewed_slot][self.chosen[renewed_slot]].time
+            if lived_s < ttl_ms / 1000 - _TICK_S and not self._world.clocks_differ:
+                self._fail("I8", f"lease {lease} of {ttl_ms} ms ended after {lived_s:.3f} s, in slot {slot}")
+
+    def _authors(self, slot: Slot) -> set[Ballot]:
+        """Return the ballots of whoever may have made the value of a slot, not only proposed it again."""
+        value = self.chosen[slot]
+        if any(command[1] for command in map(decode_command, decode_batch(value).commands)):
+            return {self._origins[slot][value].ballot}
+        return {ballot for ballot, proposed in self._proposed[slot].items() if proposed == value}
 
     def _on_said(self, node: NodeId, message: Message) -> None:
         """A core speaks of durable things, once they are."""
@@ -149,6 +203,7 @@ class Oracle:
 
     def _on_proposal(self, ballot: Ballot, slot: Slot, value: Value) -> None:
         proposed = self._proposed[slot]
+        self._origins[slot].setdefault(value, _Origin(ballot, self._world.now))
         first = proposed.setdefault(ballot, value)
         if first != value:
             self._fail("one value per ballot", f"{ballot}, slot {slot}: {first!r:.80}, then {value!r:.80}")

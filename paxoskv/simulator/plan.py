@@ -22,6 +22,7 @@ class Plan:
     """seed: of network, disks, clients and whatever else draws.
 
     settings: of `NodeConfig`, the same for every node; `forced` ones go beyond what it allows, to make bounds tiny.
+    limits: of the state machine, those that a configuration does not name.
     knobs: constants of `simulator.knobs`. mood: of every link, fields of `network.Mood`.
     programs: how many client processes. habits: of each, fields of `client.Habits`.
     safety_s: simulated seconds in which anything goes. ending: seed of what is healed afterwards.
@@ -32,6 +33,7 @@ class Plan:
     safety_s: float
     settings: dict[str, Any] = field(default_factory=dict)
     forced: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     knobs: dict[str, float] = field(default_factory=dict)
     mood: dict[str, Any] = field(default_factory=dict)
     habits: dict[str, Any] = field(default_factory=dict)

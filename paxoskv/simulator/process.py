@@ -36,6 +36,7 @@ class Clock:
 
     def set(self, *, rate: float | None = None, ahead_s: float = 0.0) -> None:
         """Change the rate from now on, or jump ahead."""
+        self._world.clocks_differ |= bool(ahead_s) or rate not in (None, 1.0)
         self._local, self._since = self.read() + ahead_s, self._world.now
         self.rate = self.rate if rate is None else rate
 

@@ -12,7 +12,7 @@ from typing import Any
 from paxoskv.kv import commands, replies
 from paxoskv.net import protocol
 from paxoskv.net.frames import FrameReader, frame
-from paxoskv.simulator.client import KEYS
+from paxoskv.simulator.calls.desk import KEYS
 from paxoskv.simulator.cluster import CLIENT_PORT
 from paxoskv.simulator.judge import Judge, Open
 from paxoskv.simulator.network import Network

@@ -25,6 +25,7 @@ from paxoskv.simulator.cluster import PEER_PORT, Cluster
 from paxoskv.simulator.ending import Ending
 from paxoskv.simulator.faults import CATALOGUE
 from paxoskv.simulator.judge import Judge
+from paxoskv.simulator.leases import LeaseWatch
 from paxoskv.simulator.links import Mood
 from paxoskv.simulator.marks import Marks
 from paxoskv.simulator.model import Model
@@ -41,6 +42,8 @@ from paxoskv.storage.journal import Journal
 
 PROGRAM_HOST = 100
 BOUNDS_S = 0.1
+LEASE_TTL_S_MIN = 0.05
+"""Lives are short, and leases have to end in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,8 @@ def run_plan(plan: Plan, story: Callable[[float, str], None] | None = None) -> R
     if story is not None:
         world.listen(story)
     with ExitStack() as stack:
+        stack.enter_context(knobs.turned(plan.knobs, plan.limits, world))
         run = Run(plan, world)
-        stack.enter_context(knobs.turned(plan.knobs, world))
         stack.enter_context(logbook.kept(world, run.marks))
         stack.callback(run.tear_down)
         violation = run.live()
@@ -107,8 +110,10 @@ def run_plan(plan: Plan, story: Callable[[float, str], None] | None = None) -> R
 class _Watcher:
     """Shows everything to the oracle and to those who look for marks."""
 
-    def __init__(self, world: World, oracle: Oracle, sightings: Sightings) -> None:
+    def __init__(self, world: World, oracle: Oracle, sightings: Sightings, leases: LeaseWatch) -> None:
         self._world = world
+        self._leases = leases
+        self.on_lease_asked = leases.on_lease_asked
         self._oracle = oracle
         self._sightings = sightings
 
@@ -121,6 +126,7 @@ class _Watcher:
     def on_step(self, replica: Replica, out: Effects, now: float) -> None:
         self._oracle.on_step(replica, out)
         self._sightings.on_step(replica, out, now)
+        self._leases.on_step(replica)
 
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         self._oracle.on_applied(node, slot, value, replies, machine)
@@ -147,8 +153,11 @@ class Run:
         self._model = Model(configs[0].kv_limits)
         self._oracle = Oracle(world, configs[0].quorums, self._model)
         self._sightings = Sightings(self.marks)
-        watcher = _Watcher(world, self._oracle, self._sightings)
+        leases = LeaseWatch(world, self.marks)
+        watcher = _Watcher(world, self._oracle, self._sightings, leases)
         self._cluster = cluster = Cluster(world, network, configs, watcher, self.marks, plan.turn_s)
+        leases.cluster = cluster
+        leases.let_drift(world.rng("clocks"))
         self._oracle.disks = {node.node: node.disk for node in cluster.nodes.values()}
         for node in cluster.nodes.values():
             node.disk.sync_s = plan.sync_s
@@ -236,6 +245,10 @@ class Run:
         counts = {
             "retry answered from the kept reply": model.repeats,
             "late copy refused": model.late,
+            "retry of a transaction answered from the kept reply": model.txn_repeats,
+            "transaction refused": model.refused,
+            "lease extended by a new leader": model.extended,
+            "lease expired": len(model.tenancies.expiries),
             "session expired": model.expired,
             "outcome unknown": judge.unknown,
             "write refused": judge.failed,
@@ -245,7 +258,8 @@ class Run:
 
 def _config(plan: Plan, node: int) -> NodeConfig:
     members = {number: f"127.0.0.1:{PEER_PORT + number}" for number in range(1, plan.nodes + 1)}
-    config = NodeConfig(node=node, directory=Path("/simulated"), cluster=members, **plan.settings)
+    settings = {"lease_ttl_s_min": LEASE_TTL_S_MIN, **plan.settings}
+    config = NodeConfig(node=node, directory=Path("/simulated"), cluster=members, **settings)
     for name, value in plan.forced.items():
         object.__setattr__(config, name, value)  # beyond what a configuration may say: bounds must hold at any size
     return config

@@ -85,9 +85,13 @@ class Scene:
                 return self.network.links(ids)
 
     def cut(self, links: list[Link], how: str) -> None:
-        """Cut links; a cut that resets also breaks the connections."""
+        """Cut links: as `Link.cut` says, or by a reset that also breaks the connections.
+
+        Frames vanish among nodes only: TCP loses nothing of a connection that stands, and clients count on it.
+        """
         for link in links:
-            link.cut = "hold" if how == "reset" else how
+            among_nodes = link.frm in self.ids and link.to in self.ids
+            link.cut = how if how == "drop" and among_nodes else "hold"
             if how == "reset":
                 for transport in self.network.between(link.frm, link.to):
                     transport.cut()

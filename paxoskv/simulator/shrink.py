@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from paxoskv.node.settings import ConfigError
 from paxoskv.simulator.plan import FaultEvent, Plan
 from paxoskv.simulator.run import Result, run_plan
-
-RUNS_MAX = 300
 
 
 class Shrinker:
@@ -23,7 +22,7 @@ class Shrinker:
     """
 
     def __init__(
-        self, plan: Plan, result: Result, runs_max: int = RUNS_MAX, progress: Callable[[Plan], None] = lambda plan: None
+        self, plan: Plan, result: Result, runs_max: int, progress: Callable[[Plan], None] = lambda plan: None
     ) -> None:
         self.plan = plan
         self.result = result
@@ -42,7 +41,10 @@ class Shrinker:
         if not self._left or plan == self.plan:
             return False
         self._left -= 1
-        result = run_plan(plan)
+        try:
+            result = run_plan(plan)
+        except ConfigError:  # two settings that go together only, one of them left out
+            return False
         if result.rule != self.result.rule:
             return False
         self.plan, self.result = plan, result

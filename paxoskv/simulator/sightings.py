@@ -65,7 +65,10 @@ class Sightings:
         """A core has made a step, for the message just heard or for something else."""
         heard, self._heard = self._heard, None
         if heard is not None and type(heard) is Ask and not any(type(e.message) is Grant for e in out.send_now):
-            self._hit("consent refused: a leader is heard")
+            is_heard = replica._leader is not None or replica._election.hears_leader(now)
+            self._hit("consent refused: a leader is heard" if is_heard else "consent held back for a lease")
+        if type(heard) is Prepare and heard.ballot > replica.promised:
+            self._hit("Prepare held back for a lease")
         if out.role_changed:
             self._on_role(replica, out, heard, now)
         if replica._candidate is not None and type(heard) is Promise:

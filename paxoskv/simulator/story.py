@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paxoskv.kv import commands
+from paxoskv.kv import commands, operations, requests
 from paxoskv.paxos.ballot import NO_BALLOT, Ballot, Slot, Value, Vote
 from paxoskv.paxos.messages import (
     Accept,
@@ -29,6 +29,16 @@ _OPS = {
     commands.CAS: "cas",
     commands.OPEN_SESSION: "open session",
     commands.CLOSE_SESSION: "close session",
+    operations.TXN: "transaction",
+    operations.DELETE_RANGE: "delete range",
+    operations.INCR: "incr",
+    operations.APPEND: "append",
+    operations.PUT_WITH: "put with options",
+    requests.GRANT: "grant",
+    requests.KEEP_ALIVE: "keep alive",
+    requests.REVOKE: "revoke",
+    requests.EXTEND: "extend all leases",
+    requests.COMPACT: "compact",
 }
 
 

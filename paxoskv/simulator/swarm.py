@@ -12,6 +12,7 @@ from typing import Any
 
 from paxoskv.simulator.faults import CATALOGUE
 from paxoskv.simulator.knobs import KNOBS, TICK, TICKS_S
+from paxoskv.simulator.leases import perhaps_with_leases
 from paxoskv.simulator.plan import FaultEvent, Plan
 
 ALL = tuple(CATALOGUE)
@@ -36,12 +37,13 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
     forced = _forced(rng) if tiny and rng.random() < 0.4 else {}
     tick_s = rng.choice(TICKS_S)
     knobs = (_knobs(rng) if tiny else {}) | (_small_parts() if forced else {})
-    return Plan(
+    plan = Plan(
         seed=seed,
         nodes=nodes,
         safety_s=safety_s,
         settings=settings,
         forced=forced,
+        limits=_limits(rng) if tiny else {},
         knobs={TICK: tick_s, **knobs},
         mood={"base_s": rng.choice((0.00005, 0.0005)), "delay_s": rng.choice((0.0001, 0.001, 0.005))},
         habits=_habits(rng, safety_s / programs),
@@ -52,6 +54,7 @@ def draw(seed: int, nodes: int | None = None, kinds: Sequence[str] = ALL) -> Pla
         ending=rng.getrandbits(32),
         events=_events(rng, safety_s, _theme(rng, kinds)),
     )
+    return perhaps_with_leases(plan, () if tuple(kinds) == ALL else kinds)
 
 
 def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
@@ -62,6 +65,8 @@ def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
         "election_jitter_s": timeout_s / 2,
         "session_idle_s": rng.choice((600.0, 600.0, 600.0, 3.0, 1.0)),
         "scrub_s": rng.choice((0.0, 0.3, 1.0, 3.0)),
+        "leases_max": rng.choice((2, 50_000, 50_000)),
+        "history_events_max": rng.choice((16, 64, 100_000)),
     }
     if tiny:
         settings["window"] = rng.choice((1, 1, 2, 4, 16))
@@ -75,6 +80,18 @@ def _settings(rng: Random, nodes: int, tiny: bool) -> dict[str, Any]:
 def _forced(rng: Random) -> dict[str, int]:
     """Bounds so small that a configuration would not allow them; the queue of a peer still holds any one message."""
     return {"bytes_in_flight_max": rng.choice((60, 300)), "peer_queue_bytes_max": rng.choice((2_000, 6_000))}
+
+
+def _limits(rng: Random) -> dict[str, int]:
+    """Limits of what one command may do, so small that they are met."""
+    choices = {
+        "lease_keys_max": (1, 2),
+        "expiry_keys_max": (1, 3),
+        "command_keys_max": (2, 5),
+        "reply_bytes_max": (100, 300),
+        "grown_value_bytes_max": (60, 300),
+    }
+    return {name: rng.choice(values) for name, values in choices.items() if rng.random() < 0.4}
 
 
 def _small_parts() -> dict[str, float]:
@@ -95,6 +112,8 @@ def _habits(rng: Random, seconds: float) -> dict[str, Any]:
         "keys": rng.choice((1, 2, 4, 8)),
         "timeout_s": rng.choice((0.5, 2.0, 5.0)),
         "cancel": rng.choice((0.0, 0.0, 0.1)),
+        "onlookers": rng.choice((0, 1, 1, 2)),
+        "holders": rng.choice((0, 0, 1)),
     }
 
 

@@ -27,6 +27,9 @@ class Watcher(Protocol):
     def on_applied(self, node: NodeId, slot: Slot, value: Value, replies: list[Reply], machine: Machine) -> None:
         """A machine has applied a slot, for the first time or after a restart."""
 
+    def on_lease_asked(self, replica: Replica, holds: bool) -> None:
+        """A node has asked whether it may answer a read under a lease."""
+
 
 class WatchedReplica(Replica):
     """A replica whose every step is shown to a watcher."""
@@ -40,6 +43,11 @@ class WatchedReplica(Replica):
     def on_message(self, sender: NodeId, message: Message, now: float) -> Effects:
         self._watcher.on_message(self, sender, message)
         return super().on_message(sender, message, now)
+
+    def has_lease(self, now: float) -> bool:
+        holds = super().has_lease(now)
+        self._watcher.on_lease_asked(self, holds)
+        return holds
 
     def _finish(self, now: float, out: Effects) -> Effects:
         """Every step ends here."""

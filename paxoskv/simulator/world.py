@@ -33,7 +33,7 @@ class World:
 
     Events run one after the other; two runs of one seed run the same events. `note` collects what distinguishes runs
     in a hash. `tell` is for the story of a run; `telling` says whether anybody listens, so that nobody else pays, and
-    `speaker` which process is running.
+    `speaker` which process is running. clocks_differ: some process has ever had a clock that was wrong.
     """
 
     def __init__(self, seed: int, events_max: int = 5_000_000) -> None:
@@ -42,6 +42,7 @@ class World:
         self.events = 0
         self.violation: Violation | None = None
         self.telling = False
+        self.clocks_differ = False
         self.speaker = ""
         self._story: Callable[[float, str], None] | None = None
         self._events_max = events_max

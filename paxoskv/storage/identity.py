@@ -69,7 +69,8 @@ def check_identity(found: Identity, cluster: str, node: int, where: str) -> None
         raise WrongIdentity(
             f"{where} belongs to node {found.node} of cluster {found.cluster}, "
             f"not to node {node} of cluster {cluster}. "
-            "Give each node its own directory, and the cluster list it was founded with"
+            "Give each node its own directory, and the cluster list it was founded with, and what else all members "
+            "have agreed on: token, phase-2 quorum, idle time of sessions, leases"
         )
 
 

@@ -15,11 +15,44 @@ parent's connections open.
 
 What it never does: read ahead of an iteration, or call anything of the program's from its own thread.
 
-Where to start reading: `client` (a line per call), `facade` (how a coroutine becomes a call), `thread` (the loop).
+Where to start reading: `store` and `recipes` (a line per call), `facade` (how a coroutine becomes a call), `thread`
+(the loop).
 """
 
 from __future__ import annotations
 
 from paxoskv.sync.client import Client, connect, node_status
+from paxoskv.sync.recipes import (
+    Barrier,
+    Cache,
+    Claim,
+    Counter,
+    Election,
+    Lock,
+    Queue,
+    Registration,
+    RWLock,
+    Semaphore,
+)
+from paxoskv.sync.store import Lease, Lost, Store, TypedStore, Watch
 
-__all__ = ["Client", "connect", "node_status"]
+__all__ = [
+    "Barrier",
+    "Cache",
+    "Claim",
+    "Client",
+    "Counter",
+    "Election",
+    "Lease",
+    "Lock",
+    "Lost",
+    "Queue",
+    "RWLock",
+    "Registration",
+    "Semaphore",
+    "Store",
+    "TypedStore",
+    "Watch",
+    "connect",
+    "node_status",
+]

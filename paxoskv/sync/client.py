@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from paxoskv.client import client as aio
 from paxoskv.client import probe
-from paxoskv.sync.facade import Facade, blocking, iterating
+from paxoskv.sync.store import Store
 from paxoskv.sync.thread import SHARED
 
 
@@ -29,11 +29,13 @@ def node_status(endpoint: str, *, timeout_s: float = 1.0) -> dict[str, Any]:
         SHARED.release(thread)
 
 
-class Client(Facade[aio.Client]):
+class Client(Store):
     """A connection to a cluster, made by `connect`; any number of threads may call it at the same time.
 
     Every call does what the one of the same name of `paxoskv.Client` does, and returns when it is done.
     """
+
+    _aio: aio.Client
 
     def __init__(self, client: aio.Client) -> None:
         self._aio = client
@@ -61,11 +63,3 @@ class Client(Facade[aio.Client]):
             thread.call(self._aio.__aexit__(kind, error, traceback))
         finally:
             SHARED.release(thread)
-
-    put = blocking(aio.Client.put)
-    delete = blocking(aio.Client.delete)
-    cas = blocking(aio.Client.cas)
-    get = blocking(aio.Client.get)
-    range = blocking(aio.Client.range)
-    scan = iterating(aio.Client.scan)
-    status = blocking(aio.Client.status)

@@ -11,20 +11,22 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 from paxoskv.sync.thread import LoopThread
 
 A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 P = ParamSpec("P")
 T = TypeVar("T")
+FacadeT = TypeVar("FacadeT", bound="Facade[Any]")
 
 _END: Any = object()
 
 
-class Facade(Generic[A]):
+class Facade(Generic[A_co]):
     """The face of `aio`, which lives on a loop of another thread.
 
     class Client(Facade[asyncio_client.Client]):
         put = blocking(asyncio_client.Client.put)
     """
 
-    _aio: A
+    _aio: A_co
     _thread: LoopThread | None = None
 
     def _running(self) -> LoopThread:
@@ -32,6 +34,42 @@ class Facade(Generic[A]):
         if self._thread is None:
             raise RuntimeError(f"the {type(self).__name__.lower()} is not entered: use it in a `with` block")
         return self._thread
+
+
+class Part(Facade[A_co]):
+    """The face of something that belongs to what has a face already: a view, a watch, a lock."""
+
+    def __init__(self, aio: A_co, whole: Facade[Any]) -> None:
+        self._aio = aio
+        self._whole = whole
+
+    def _running(self) -> LoopThread:
+        return self._whole._running()
+
+
+F = TypeVar("F")
+
+
+def making(
+    method: Callable[Concatenate[A, P], T], face: Callable[[T, Facade[A]], F]
+) -> Callable[Concatenate[Facade[A], P], F]:
+    """Return `method`, which does no I/O and makes a part, as a method that makes the face of that part."""
+
+    @functools.wraps(method)
+    def make(self: Facade[A], /, *args: P.args, **kwargs: P.kwargs) -> F:
+        return face(method(self._aio, *args, **kwargs), self)
+
+    return make
+
+
+def entering(method: Callable[[A], Awaitable[Any]]) -> Callable[[FacadeT], FacadeT]:
+    """Return `__aenter__` of an asyncio object as `__enter__` of its face."""
+
+    def enter(self: FacadeT) -> FacadeT:
+        self._running().call(_ended(method, self._aio))
+        return self
+
+    return enter
 
 
 def blocking(method: Callable[Concatenate[A, P], Awaitable[T]]) -> Callable[Concatenate[Facade[A], P], T]:

@@ -15,6 +15,9 @@ from paxoskv.errors import OutcomeUnknown
 LINGER_S = 2.0
 """How long what still runs on a loop may take to end by itself when the loop is stopped."""
 
+NOTICE_S = 0.5
+"""So late at most a signal is noticed that came when nobody could be woken by it."""
+
 T = TypeVar("T")
 
 
@@ -53,7 +56,7 @@ class LoopThread:
         outcome: Future[T] = Future()  # made first: from here on an interrupt finds what to cancel
         try:
             self._begin(work, outcome)
-            return outcome.result()
+            return _result(outcome)
         except CancelledError:
             raise OutcomeUnknown("everything was closed while the call waited: it may have been applied") from None
         except BaseException as error:
@@ -122,6 +125,16 @@ class LoopThread:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=LINGER_S)
+
+
+def _result(outcome: Future[T]) -> T:
+    """Wait for a result, and look up now and then: a signal that comes right before a wait does not end it."""
+    while True:
+        try:
+            return outcome.result(NOTICE_S)
+        except TimeoutError:
+            if outcome.done():  # it is the work's own error, or the result came at the last moment
+                return outcome.result()
 
 
 def _report(outcome: Future[T], task: asyncio.Task[T]) -> None:

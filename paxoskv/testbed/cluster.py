@@ -14,7 +14,8 @@ from paxoskv.errors import PaxoskvError
 from paxoskv.node.config import NodeConfig, load
 from paxoskv.storage.journal import Journal
 from paxoskv.storage.lockfile import DirectoryLock
-from paxoskv.testbed.links.network import CLIENTS, Addresses, Network
+from paxoskv.testbed.links.disturbance import CLIENTS
+from paxoskv.testbed.links.network import Addresses, Network
 from paxoskv.testbed.ports import LOOPBACK, Ports
 from paxoskv.testbed.process import NodeProcess
 from paxoskv.testbed.shim.compiled import Shim

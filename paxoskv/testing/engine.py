@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from paxoskv.testbed.cluster import Cluster
-from paxoskv.testbed.links.disturbance import Disturbance
-from paxoskv.testbed.links.network import CLIENTS, Direction
+from paxoskv.testbed.links.disturbance import CLIENTS, Disturbance
+from paxoskv.testbed.links.network import Direction
 from paxoskv.testbed.shim.compiled import prepare
 
 NODES_MAX = 9

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paxoskv.checker import Operation
+from paxoskv.verifier.gazette import News
 from paxoskv.verifier.observer import Sample
 from paxoskv.verifier.torment import Injection
 
@@ -33,6 +34,7 @@ class Evidence:
     settings: of all nodes, besides their addresses.
     began_ns, ended_ns: of the torment; the clients' work surrounds it a little.
     states: node -> (applied_slot, digest) when all stood at the same slot in the end; None if they never did.
+    news: key -> what its watch has told. unbalanced: banks that were seen not to add up, in words.
     disagreements, surprises: in words; each one condemns the run.
     not_run: kind of fault -> why it was not injected. links: what the proxies did, by direction and kind.
     """
@@ -53,3 +55,5 @@ class Evidence:
     counters: Mapping[bytes, Counter]
     not_run: Mapping[str, str]
     links: Mapping[str, Mapping[str, int]]
+    news: Mapping[bytes, Sequence[News]]
+    unbalanced: Sequence[str]

@@ -15,6 +15,7 @@ from paxoskv.testbed.cluster import Cluster
 from paxoskv.testbed.shim.compiled import prepare
 from paxoskv.verifier.evidence import Counter, Evidence, Final
 from paxoskv.verifier.faults import Fault
+from paxoskv.verifier.gazette import Gazette
 from paxoskv.verifier.observer import Observer
 from paxoskv.verifier.stage import Stage
 from paxoskv.verifier.torment import Torment, mend, unavailable
@@ -65,6 +66,7 @@ class Run:
         self._history = HistoryWriter(history)
         self._workload = Workload(self._history, options.seed, make_client)
         self._make_client = make_client
+        self._gazette = Gazette(make_client, CONNECT_TIMEOUT_S)
         self._began_s = 0.0
         self._torment: Torment | None = None
         self._observer: Observer | None = None
@@ -95,16 +97,22 @@ class Run:
         self._observer = observer = Observer(cluster)
         stage = Stage(cluster, observer)
         self._torment = torment = Torment(stage, faults, self._options.seed)
-        watching = asyncio.create_task(observer.run(), name="observer")
+        watching = [
+            asyncio.create_task(observer.run(), name="observer"),
+            asyncio.create_task(self._gazette.run(cluster.endpoints, lambda: self._workload.every_key), name="gazette"),
+        ]
         try:
             began_ns, ended_ns = await self._load(cluster, stage, torment)
             finals = await self._read_back(cluster, stage)
+            await self._gazette.settled({key: final.modified for key, final in finals.items()})
             states = await agree(cluster)
         finally:
-            watching.cancel()
-            await asyncio.wait([watching])
-        if not watching.cancelled():
-            watching.result()
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
+        for task in watching:
+            if not task.cancelled():
+                task.result()
         operations = self._history.operations()
         if not operations:
             raise CannotRun("no client could begin a single operation")
@@ -122,11 +130,13 @@ class Run:
             samples=observer.samples,
             states=states,
             disagreements=observer.disagreements,
-            surprises=stage.surprises,
+            surprises=[*stage.surprises, *self._gazette.troubles],
             finals=finals,
             counters={key: self._counter(key) for key in counters},
             not_run={**reasons, **short},
             links=await cluster.network.counts(),
+            news=self._gazette.told,
+            unbalanced=self._workload.unbalanced,
         )
 
     async def _load(self, cluster: Cluster, stage: Stage, torment: Torment) -> tuple[int, int]:
@@ -148,7 +158,7 @@ class Run:
     async def _read_back(self, cluster: Cluster, stage: Stage) -> dict[bytes, Final]:
         """Read every key that was ever used, as part of the history."""
         finals: dict[bytes, Final] = {}
-        keys = iter([*self._workload.keys.all, *self._workload.counters.all])
+        keys = iter(self._workload.every_key)
 
         async def read_some() -> None:
             process = self._history.new_process()

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from paxoskv.testbed.cluster import Cluster
-from paxoskv.testbed.links.network import CLIENTS, Direction
+from paxoskv.testbed.links.disturbance import CLIENTS
+from paxoskv.testbed.links.network import Direction
 from paxoskv.testbed.process import NodeProcess
 from paxoskv.verifier.observer import Observer
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from paxoskv.checker import Operation, judge
 from paxoskv.checker import Verdict as HistoryVerdict
 from paxoskv.verifier.evidence import Counter, Evidence, Final
+from paxoskv.verifier.readers import unseen
 from paxoskv.verifier.workload import counter_number
 
 CHANGES = ("put", "cas")
 """What gives a key a value that nobody else gives it."""
+
+LASTING = (*CHANGES, "incr", "append", "txn")
+"""What leaves its mark on a key, at a revision of its own; transactions here move amounts, or only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Verdict:
     """What a run has shown.
 
     faults: how many were injected; a run without any has shown nothing.
-    history: the checker's judgement. lost_writes, phantoms, wrong_counters: one line in words for each.
+    history: the checker's judgement. lost_writes, phantoms, wrong_counters: one line in words for each. So with
+        unseen: of the writes that a watch did not tell, or not as they were, and unbalanced: of what was torn apart.
     agreed: whether all nodes came to the same slot. digests_equal: whether nodes at one slot always held the same.
     """
 
@@ -28,6 +33,8 @@ class Verdict:
     lost_writes: tuple[str, ...]
     phantoms: tuple[str, ...]
     wrong_counters: tuple[str, ...]
+    unseen: tuple[str, ...]
+    unbalanced: tuple[str, ...]
     agreed: bool
     digests_equal: bool
     surprises: tuple[str, ...]
@@ -46,6 +53,7 @@ class Verdict:
             and self.agreed
             and self.digests_equal
             and not (self.lost_writes or self.phantoms or self.wrong_counters or self.surprises)
+            and not (self.unseen or self.unbalanced)
         )
 
     def complaints(self) -> list[str]:
@@ -57,6 +65,8 @@ class Verdict:
             )
         found += [f"out of nowhere: {line}" for line in self.phantoms]
         found += [f"counter: {line}" for line in self.wrong_counters]
+        found += [f"watch: {line}" for line in self.unseen]
+        found += [f"torn: {line}" for line in self.unbalanced]
         if not self.digests_equal:
             found.append("nodes at the same slot do not hold the same")
         if not self.agreed:
@@ -70,7 +80,8 @@ def judge_run(evidence: Evidence) -> Verdict:
     """Judge a run."""
     by_key: dict[bytes, list[Operation]] = {}
     for operation in evidence.operations:
-        by_key.setdefault(operation.key, []).append(operation)
+        for key in operation.keys:
+            by_key.setdefault(key, []).append(operation)
     states = evidence.states
     return Verdict(
         faults=len(evidence.injections),
@@ -78,6 +89,8 @@ def judge_run(evidence: Evidence) -> Verdict:
         lost_writes=tuple(_lost(by_key, evidence.finals)),
         phantoms=tuple(_phantoms(by_key)),
         wrong_counters=tuple(_wrong_counters(evidence.counters, evidence.finals)),
+        unseen=tuple(unseen(evidence.operations, evidence.news)),
+        unbalanced=tuple(evidence.unbalanced),
         agreed=states is not None,
         digests_equal=len(set((states or {}).values())) <= 1 and not evidence.disagreements,
         surprises=(*evidence.surprises, *evidence.disagreements),
@@ -94,14 +107,20 @@ def _lost(by_key: Mapping[bytes, Sequence[Operation]], finals: Mapping[bytes, Fi
         if final.value is None and any(op.f == "delete" and op.outcome != "fail" for op in operations):
             continue  # which write a delete of unknown place has removed is for the checker to find out
         for op in operations:
-            if op.f in CHANGES and op.outcome == "ok" and op.revision is not None and op.revision > final.modified:
-                written = f"{op.f} of {_new(op)!r} at revision {op.revision}"
+            lasts = op.f in LASTING and op.surely_changes
+            if lasts and op.outcome == "ok" and op.revision is not None and op.revision > final.modified:
+                written = f"{op.f} of {_new(op) or op.txn!r} at revision {op.revision}"
                 yield f"{key.decode()}: {written}; in the end its last change is of revision {final.modified}"
 
 
 def _phantoms(by_key: Mapping[bytes, Sequence[Operation]]) -> Iterator[str]:
-    """Yield reads of values that nobody had begun to write, or whose write surely did not happen."""
+    """Yield reads of values that nobody had begun to write, or whose write surely did not happen.
+
+    Counters and texts, whose values nobody writes as they are, are for the checker alone.
+    """
     for key, operations in by_key.items():
+        if any(op.f in ("incr", "append", "txn") for op in operations):
+            continue
         begun = {_new(op): op.began for op in operations if op.f in CHANGES and op.outcome != "fail"}
         failed = {_new(op) for op in operations if op.f in CHANGES and op.outcome == "fail"}
         for op in operations:

@@ -1,4 +1,4 @@
-"""What clients do while the cluster is tormented: few hot keys, values that never come twice, counters.
+"""What clients do while the cluster is tormented: few hot keys, values that never come twice, counters, accounts.
 
 Every client has a connection of its own and does one operation after the other through the public client. A key is
 used for some hundreds of operations and then gives way to a fresh one, so that histories stay short enough to be
@@ -8,16 +8,13 @@ judged for certain (pitfalls, D).
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from random import Random
-from typing import TypeVar
 
-from paxoskv import BadRequest, Client, GetResult, Overloaded, PaxoskvError, Unavailable, connect
+from paxoskv import Client, PaxoskvError, Unavailable, connect
 from paxoskv.checker import HistoryWriter
-
-_Result = TypeVar("_Result")
+from paxoskv.verifier.recorder import Recorder, leaves_open
 
 KEYS_HOT = 6
 COUNTERS_HOT = 2
@@ -33,12 +30,19 @@ OPERATION_TIMEOUTS_S = (3.0, 1.0, 3.0, 0.3)
 CONNECT_TIMEOUT_S = 30.0
 PAUSE_AFTER_ERROR_S = 0.02
 
-_MIX = {"put": 30, "get": 38, "cas": 17, "delete": 3, "count": 12}
-"""Kinds of operations and how often each comes; `count` reads a counter and adds one by a cas."""
+_MIX = {"put": 27, "get": 35, "cas": 15, "delete": 3, "count": 8, "incr": 5, "append": 3, "transfer": 3, "look": 1}
+"""Kinds of operations and how often each comes; `count` reads a counter and adds one by a cas.
+
+`incr` and `append` are commands of their own; `transfer` moves an amount between two accounts of a bank, which hold
+nothing all together, and `look` reads all accounts of a bank.
+"""
+
+BANK_ACCOUNTS = 3
+OPERATIONS_PER_BANK = 40
+OPERATIONS_PER_TEXT = 60
+"""Texts and banks give way sooner: a text only grows, and a bank is judged as one, all its accounts together."""
 
 COUNTER_PREFIX = b"counter-"
-
-_SURELY_NOT_APPLIED = (Unavailable, Overloaded, BadRequest)
 
 
 def counter_number(value: bytes | None) -> int:
@@ -46,9 +50,9 @@ def counter_number(value: bytes | None) -> int:
     return 0 if value is None else int(value.partition(b"/")[0])
 
 
-def leaves_open(error: PaxoskvError) -> bool:
-    """Whether a write that ended with `error` may have been applied, or may still be."""
-    return not isinstance(error, _SURELY_NOT_APPLIED)
+def accounts_of(bank: bytes) -> list[bytes]:
+    """Return the accounts of a bank."""
+    return [b"%s-%d" % (bank, number) for number in range(1, BANK_ACCOUNTS + 1)]
 
 
 class Rotation:
@@ -76,74 +80,10 @@ class Rotation:
         return key
 
 
-class Recorder:
-    """Runs single operations and records both their ends.
-
-    known: what a key was last known to hold, by anybody. operations: how many were begun. unknown: how many of them
-    have an unknown outcome. Every method raises PaxoskvError after recording it.
-    """
-
-    def __init__(self, history: HistoryWriter) -> None:
-        self.history = history
-        self.known: dict[bytes, bytes | None] = {}
-        self.operations = 0
-        self.unknown = 0
-
-    async def get(self, process: int, kv: Client, key: bytes) -> GetResult:
-        """Read a key."""
-        self.operations += 1
-        self.history.invoke(process, "get", key, time_ns=time.monotonic_ns())
-        try:
-            result = await kv.get(key)
-        except PaxoskvError as error:  # a read that was not answered surely did nothing
-            self.history.fail(process, time_ns=time.monotonic_ns(), error=_name(error))
-            raise
-        self.history.ok(process, result.value, time_ns=time.monotonic_ns(), revision=result.revision, slot=result.slot)
-        self.known[key] = result.value
-        return result
-
-    async def put(self, process: int, kv: Client, key: bytes, value: bytes) -> None:
-        """Write a value."""
-        self.history.invoke(process, "put", key, value, time_ns=time.monotonic_ns())
-        result = await self._settled(process, kv.put(key, value))
-        self.history.ok(process, time_ns=time.monotonic_ns(), revision=result.revision, slot=result.slot)
-        self.known[key] = value
-
-    async def delete(self, process: int, kv: Client, key: bytes) -> None:
-        """Remove a key."""
-        self.history.invoke(process, "delete", key, time_ns=time.monotonic_ns())
-        result = await self._settled(process, kv.delete(key))
-        self.history.ok(process, time_ns=time.monotonic_ns(), revision=result.revision, slot=result.slot)
-        self.known[key] = None
-
-    async def cas(self, process: int, kv: Client, key: bytes, expected: bytes | None, value: bytes) -> bool:
-        """Write a value if the key holds `expected`, None for absent; return whether it did."""
-        self.history.invoke(process, "cas", key, (expected, value), time_ns=time.monotonic_ns())
-        attempt = kv.cas(key, value, absent=True) if expected is None else kv.cas(key, value, expect=expected)
-        result = await self._settled(process, attempt)
-        done_ns = time.monotonic_ns()
-        if result.succeeded:
-            self.history.ok(process, time_ns=done_ns, revision=result.revision, slot=result.slot)
-            self.known[key] = value
-        else:
-            self.history.fail(process, time_ns=done_ns, revision=result.revision, slot=result.slot)
-            self.known[key] = None if result.current is None else result.current.value
-        return result.succeeded
-
-    async def _settled(self, process: int, write: Awaitable[_Result]) -> _Result:
-        """Return the result of a write, or record why there is none."""
-        self.operations += 1
-        try:
-            return await write
-        except PaxoskvError as error:
-            self.unknown += leaves_open(error)
-            record = self.history.info if leaves_open(error) else self.history.fail
-            record(process, time_ns=time.monotonic_ns(), error=_name(error))
-            raise
-
-
 class Workload:
-    """All clients. counters: key -> acknowledged additions, and additions of unknown outcome.
+    """All clients. added, perhaps_added: key -> acknowledged additions, and additions of unknown outcome.
+
+    unbalanced: banks that were seen to hold something all together, in words.
 
     make_client: `connect`, unless a test lies.
     """
@@ -152,10 +92,21 @@ class Workload:
         self.recorder = Recorder(history)
         self.keys = Rotation(b"key-", KEYS_HOT, OPERATIONS_PER_KEY)
         self.counters = Rotation(COUNTER_PREFIX, COUNTERS_HOT, OPERATIONS_PER_KEY // 3)
+        self.tallies = Rotation(b"tally-", 1, OPERATIONS_PER_KEY // 3)
+        self.texts = Rotation(b"text-", 1, OPERATIONS_PER_TEXT)
+        self.banks = Rotation(b"bank-", 1, OPERATIONS_PER_BANK)
+        self.unbalanced: list[str] = []
         self.added: dict[bytes, int] = {}
         self.perhaps_added: dict[bytes, int] = {}
         self._seed = seed
         self._make_client = make_client
+
+    @property
+    def every_key(self) -> list[bytes]:
+        """All keys that were ever used."""
+        single = (self.keys, self.counters, self.tallies, self.texts)
+        accounts = [account for bank in self.banks.all for account in accounts_of(bank)]
+        return [key for rotation in single for key in rotation.all] + accounts
 
     async def run_client(self, number: int, endpoints: Sequence[str], stop: asyncio.Event) -> None:
         """Do one operation after the other until `stop`, on one connection after the other."""
@@ -186,6 +137,9 @@ class Workload:
         if kind == "count":
             await self._count(process, kv, self.counters.take(random), mark)
             return
+        if kind in ("incr", "append", "transfer", "look"):
+            await self._add(kind, process, kv, mark, random)
+            return
         key = self.keys.take(random)
         if kind == "get":
             await self.recorder.get(process, kv, key)
@@ -195,6 +149,25 @@ class Workload:
             await self.recorder.delete(process, kv, key)
         else:
             await self.recorder.cas(process, kv, key, self.recorder.known.get(key), mark)
+
+    async def _add(self, kind: str, process: int, kv: Client, mark: bytes, random: Random) -> None:
+        """Do something of which every kind of key knows only one."""
+        if kind == "incr":
+            await self.recorder.incr(process, kv, self.tallies.take(random), random.choice((1, 1, 3, -2)))
+        elif kind == "append":
+            await self.recorder.append(process, kv, self.texts.take(random), b"%s," % mark)
+        else:
+            bank = self.banks.take(random)
+            await self._use_bank(kind, process, kv, bank, random)
+
+    async def _use_bank(self, kind: str, process: int, kv: Client, bank: bytes, random: Random) -> None:
+        if kind == "transfer":
+            giver, taker = random.sample(accounts_of(bank), 2)
+            await self.recorder.transfer(process, kv, giver, taker, random.randrange(1, 100))
+            return
+        total = await self.recorder.look(process, kv, accounts_of(bank))
+        if total:
+            self.unbalanced.append(f"the accounts of {bank.decode()} held {total} together")
 
     async def _count(self, process: int, kv: Client, key: bytes, mark: bytes) -> None:
         """Add one to a counter, unless somebody else was faster."""
@@ -206,7 +179,3 @@ class Workload:
         except PaxoskvError as error:
             self.perhaps_added[key] = self.perhaps_added.get(key, 0) + leaves_open(error)
             raise
-
-
-def _name(error: PaxoskvError) -> str:
-    return f"{type(error).__name__}: {error}"

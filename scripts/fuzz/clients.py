@@ -11,6 +11,8 @@ from paxoskv.client import answers
 from paxoskv.client.channel import Channel
 from paxoskv.client.connection import Connection
 from paxoskv.client.endpoints import Endpoint
+from paxoskv.client.keys import Interval
+from paxoskv.client.stream import Stream
 from paxoskv.errors import PaxoskvError
 from paxoskv.net import protocol
 from paxoskv.net.frames import frame
@@ -21,7 +23,8 @@ from scripts.fuzz.victim import Pipe
 
 DEADLINE_S = 60.0
 OPERATIONS = 20
-"""Calls that are open at the same time."""
+WATCHES = 5
+"""Calls and watches that are open at the same time."""
 FRAMES_PER_CONNECTION = 50
 
 _PARSERS: tuple[Callable[[tuple[Any, ...]], Any], ...] = (
@@ -30,6 +33,13 @@ _PARSERS: tuple[Callable[[tuple[Any, ...]], Any], ...] = (
     answers.cas_answer,
     answers.get_answer,
     answers.range_answer,
+    answers.put_with_answer,
+    answers.delete_range_answer,
+    answers.grant_answer,
+    answers.keep_alive_answer,
+    answers.txn_answer,
+    answers.lease_answer,
+    answers.leases_answer,
     answers.status_answer,
 )
 
@@ -38,6 +48,8 @@ async def client(noise: Noise, inputs: int, tally: Tally) -> None:
     """Calls end with a result or a PaxoskvError, whatever the node says; every fault of it costs the connection."""
     channel = Channel(DEADLINE_S, OPERATIONS, Random(noise.rng.getrandbits(32)))
     calls = [asyncio.ensure_future(_call(channel, number)) for number in range(OPERATIONS)]
+    for cut in range(WATCHES):
+        channel.streams.open(Stream(Interval(b"", b""), 0, 1, cut))
     await asyncio.sleep(0)
     done = tally.inputs + inputs
     while tally.inputs < done:
@@ -49,7 +61,7 @@ async def client(noise: Noise, inputs: int, tally: Tally) -> None:
         await _say_noise(connection, channel, noise, done - tally.inputs, tally)
         connection.abort("enough")
         await asyncio.sleep(0)
-    channel.close()
+    channel.close("enough")
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(outcome, BaseException) and not isinstance(outcome, PaxoskvError):
             raise Finding(f"a call ended with {outcome!r}") from outcome
@@ -59,7 +71,7 @@ async def _call(channel: Channel, number: int) -> None:
     """Call again as soon as a call ends, until the channel is closed."""
     parse = _PARSERS[number % len(_PARSERS)]
     deadline_s = asyncio.get_running_loop().time() + DEADLINE_S
-    while not channel._is_closed:
+    while not channel.closed_because:
         operation = channel.operation(parse, deadline_s, number % 2 == 0, protocol.STATUS)
         try:
             await channel.perform(operation)
@@ -70,7 +82,7 @@ async def _call(channel: Channel, number: int) -> None:
 async def _say_noise(connection: Connection, channel: Channel, noise: Noise, frames_max: int, tally: Tally) -> None:
     """Say something near a sound answer until there was enough, or until the client has hung up."""
     for _ in range(min(frames_max, FRAMES_PER_CONNECTION)):
-        valid = samples.answers(noise.rng, noise.rng.choice(list(channel._open)))
+        valid = samples.answers(noise.rng, noise.rng.choice([*channel._open, *channel.streams._by_number]))
         framed = noise.frame(noise.payload(noise.rng.choice(valid if not connection.node else valid[2:])))
         try:
             for piece in noise.pieces(framed):

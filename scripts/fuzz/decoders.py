@@ -13,7 +13,9 @@ from typing import Any
 
 from paxoskv.checker.events import HistoryError
 from paxoskv.checker.history import parse_history
-from paxoskv.client import answers
+from paxoskv.cli.txn import document
+from paxoskv.cli.txn import text as script
+from paxoskv.client import answers, events
 from paxoskv.client.endpoints import parse_endpoints
 from paxoskv.errors import BadRequest
 from paxoskv.kv import commands
@@ -97,6 +99,16 @@ _PARSERS: tuple[Callable[[tuple[Any, ...]], object], ...] = (
     answers.cas_answer,
     answers.get_answer,
     answers.range_answer,
+    answers.signed_answer,
+    answers.put_with_answer,
+    answers.delete_range_answer,
+    answers.grant_answer,
+    answers.keep_alive_answer,
+    answers.txn_answer,
+    answers.sync_answer,
+    answers.lease_answer,
+    answers.leases_answer,
+    lambda answer: (events.addressees(answer), events.told(answer, 1)),
     answers.status_answer,
     answers.refusal,
 )
@@ -172,6 +184,16 @@ def _take_text(text: str) -> None:
         raise ConfigError("nobody took it")
 
 
+def _make_txn(noise: Noise) -> bytes:
+    if noise.rng.random() < 0.02:
+        return noise.rng.choice((b"[" * 5000, b'{"then":[' * 5000, b"then\n" + b"txn\n" * 5000, b"9" * 5000))
+    return noise.spoil(noise.rng.choice(samples.TXNS))
+
+
+def _take_txn(text: bytes) -> None:
+    (document if text.lstrip()[:1] in b"{[" else script).parse(text)
+
+
 def _make_toml(noise: Noise) -> bytes:
     if noise.rng.random() < 0.02:
         return b"window = " + noise.rng.choice((b"[" * 5000, b"{a=" * 5000, b"9" * 5000, b"0x" + b"f" * 5000))
@@ -226,5 +248,6 @@ DECODERS = (
     Target("rows", 1000, decoder(_make_row, _take_row, StorageError)),
     Target("texts", 1000, decoder(_make_text, _take_text, ConfigError)),
     Target("toml", 200, decoder(_make_toml, _take_toml, ConfigError)),
+    Target("txns", 200, decoder(_make_txn, _take_txn, BadRequest)),
     Target("histories", 200, decoder(_make_history, parse_history, HistoryError)),
 )

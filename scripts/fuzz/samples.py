@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from paxoskv.kv import commands
+from paxoskv.kv import commands, operations
+from paxoskv.kv import requests as ask
 from paxoskv.net import codec, peering, protocol
 from paxoskv.net.peering import Life
 from paxoskv.node.mesh import FORWARD, FORWARDED
@@ -46,7 +47,32 @@ def command_list(rng: Random) -> list[bytes]:
         commands.cas(*head, key, value, commands.REVISION, rng.randrange(100)),
         commands.open_session(),
         commands.close_session(*head),
+        *[ask.write(*head, operation) for operation in operation_list(rng, key, value)],
+        ask.grant(*head, rng.choice((500, 60_000))),
+        ask.keep_alive(rng.sample(range(1, 9), rng.randrange(1, 4))),
+        ask.revoke(*head, rng.randrange(1, 3)),
+        ask.compact(*head, rng.randrange(3)),
+        ask.extend(),
     ]
+
+
+def operation_list(rng: Random, key: bytes, value: bytes) -> list[operations.Operation]:
+    """Return one operation of every kind, and transactions of them."""
+    simple = [
+        operations.put_with(key, value, rng.randrange(3), rng.randrange(16)),
+        operations.delete_range(key, key + b"z", rng.randrange(3), rng.randrange(2)),
+        operations.incr(key, rng.randrange(-3, 3)),
+        operations.append(key, value),
+    ]
+    reads = [operations.get(key), operations.read_range(key, b"", rng.randrange(3), rng.randrange(8))]
+    compares = [
+        operations.compare(operations.VALUE, rng.randrange(4), key, value),
+        operations.compare(operations.VERSION, rng.randrange(4), key, rng.randrange(3), key + b"z"),
+        operations.compare(operations.ABSENT, rng.randrange(2), key, None),
+    ]
+    flat = operations.txn(compares, [operations.put(key, value), *simple, *reads], [operations.delete(key)])
+    deep = operations.txn([], [operations.txn(compares[:1], [flat], [flat])])
+    return [*simple, operations.txn([], []), flat, deep]
 
 
 def batches(rng: Random) -> list[bytes]:
@@ -93,13 +119,22 @@ def payload(message: Message, rng: Random) -> bytes:
 def requests(rng: Random) -> list[Tree]:
     """Return one request of a client of every kind, as arrays."""
     number, key = rng.randrange(1, 1 << 32), rng.choice((b"k", b"key", b"k" * 4096))
-    mode = rng.choice((protocol.LINEARIZABLE, protocol.STALE))
+    mode = rng.choice(range(4))
+    small = [rng.randrange(4) for _ in range(6)]
     writes = [(protocol.WRITE, number, command) for command in command_list(rng)]
     return [
         *writes,
         (protocol.GET, number, mode, key),
-        (protocol.RANGE, number, mode, b"", b"", rng.randrange(20), rng.random() < 0.5),
+        (protocol.GET, number, mode, key, *small[:2]),
+        (protocol.RANGE, number, mode, b"", b"", rng.randrange(20), rng.randrange(8)),
+        (protocol.RANGE, number, mode, b"", b"z", rng.randrange(20), rng.randrange(8), *small),
         (protocol.STATUS, number),
+        (protocol.LEASE, number, mode, rng.randrange(3), b"", rng.randrange(3)),
+        (protocol.LEASES, number, mode, rng.randrange(3), rng.randrange(3)),
+        (protocol.WATCH, number, key, rng.choice((b"", key + b"\0")), rng.randrange(9), rng.randrange(8)),
+        (protocol.WATCH, number % 8 + 1, b"", b"", 0, protocol.PREVIOUS),
+        (protocol.CANCEL, number, number % 8 + 1),
+        (protocol.SYNC, number, mode),
     ]
 
 
@@ -114,7 +149,21 @@ def answers(rng: Random, number: int = 1) -> list[Tree]:
         (number, protocol.OK, ballot, (1, 13, 41, record)),
         (number, protocol.OK, ballot, (1, 13, 41, None)),
         (number, protocol.OK, ballot, 12, 40, record),
-        (number, protocol.OK, ballot, 12, 40, ((b"a", record), (b"b", record)), False),
+        (number, protocol.OK, ballot, 12, 40, ((b"a", record), (b"b", record)), 2, None),
+        (0, protocol.EVENTS, 13, ((13, ((b"a", record, None), (b"b", None, record))),), (number,)),
+        (number, protocol.COMPACTED, "too slow", 0, 12),
+        (0, protocol.PROGRESS, 13, 20),
+        (0, protocol.EVENTS, 15, ((14, ((b"a", record, None),)), (15, ((b"c", record, None),))), (number,)),
+        (0, protocol.EVENTS, 15, ((16, ((b"a", record, None),)),), (number,)),
+        (number, protocol.OK, ballot, 12, 40),
+        (number, protocol.OK, ballot, (0, 13, 41, -7)),
+        (number, protocol.OK, ballot, (0, 13, 41, 2, 0, ((b"a", record),))),
+        (number, protocol.OK, ballot, (0, 13, 41, 7, 60_000)),
+        (number, protocol.OK, ballot, (0, 13, 41, (60_000, 0))),
+        (number, protocol.OK, ballot, (0, 13, 41, 1, (0, 1, (2, 0, ((b"a", record),)), (1, record)))),
+        (number, protocol.OK, ballot, (13, 13, 41, 2)),
+        (number, protocol.OK, ballot, 12, 40, (7, 60_000, 59_000, 2), (b"a", b"b"), 0),
+        (number, protocol.OK, ballot, 12, 40, ((7, 60_000, 59_000, 2),), 1),
         (number, protocol.OK, {"node": 1, "role": "leader"}),
         (number, rng.randrange(1, 7), "why", 20),
         (0, protocol.LEADER, 2, "127.0.0.1:7302"),
@@ -134,6 +183,13 @@ HELLO: Tree = (protocol.MAGIC, protocol.PROTOCOL)
 TOML = (
     b'node = 1\ndir = "/tmp/x"\ncluster = "1=127.0.0.1:7401,2=127.0.0.1:7402,3=[::1]:7403"\nwindow = 8\n',
     b'node = 2\ndir = "d"\ncluster = "2=127.0.0.1:7402"\nheartbeat_s = 0.05\nelection_timeout_s = 1\ninsecure = true\n',
+)
+
+TXNS = (
+    b'if\n  version(jobs/7) = 0\n  value("a b") != "c\\x00"\nthen\n  put jobs/7 "to do"\n  incr a 2\nelse\n  get a\n',
+    b"then\n  range a --end b --limit 3\n  delete a --prefix\n  append log x\n",
+    b'{"compare": [{"key": "a", "target": "version", "operator": "=", "version": 0}], "then": [{"op": "put",'
+    b' "key": "a", "value": "1"}], "else": [{"op": "get", "key": "a"}]}',
 )
 
 TEXTS = (

@@ -11,17 +11,14 @@ from paxoskv.kv.commands import BadBatch
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
 from paxoskv.net import protocol
-from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, FrameReader
+from paxoskv.net.frames import ANSWER_FRAME_BYTES_MAX, FrameReader
 from paxoskv.node.clients import Clients, ClientStream
 from paxoskv.node.coordinator import Coordinator
 from paxoskv.node.engine import Engine
-from paxoskv.node.forwards import Forwards
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.memory import PeerMemory
 from paxoskv.node.mesh import Inbound, Mesh
-from paxoskv.node.proposals import Proposals
-from paxoskv.node.readgate import ReadGate
-from paxoskv.node.requests import Requests
+from paxoskv.node.service import Bounds, Service
 from paxoskv.node.status import Status
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.paxos.ballot import NO_BALLOT, NodeId
@@ -35,6 +32,7 @@ from paxoskv.storage.identity import Identity
 from paxoskv.storage.records import PeerRecord
 from scripts.fuzz.samples import CLUSTER, INCARNATIONS, SEQ
 
+WATCHES_MAX, OWN_WATCHES_MAX = 64, 16
 BYTES_IN_FLIGHT_MAX = 1 << 20
 CONNECTIONS_MAX = 64
 REQUESTS_MAX = 64
@@ -71,7 +69,7 @@ class Pipe(asyncio.Transport):
     def payloads(self) -> list[tuple[Any, ...]]:
         """Return what the node said so far, and forget it; every frame of its own has to be sound."""
         said, self.written = bytes(self.written), bytearray()
-        return [protocol.decode(payload) for payload in FrameReader(CLIENT_FRAME_BYTES_MAX).feed(said)]
+        return [protocol.decode(payload) for payload in FrameReader(ANSWER_FRAME_BYTES_MAX).feed(said)]
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 9) if name == "peername" else default
@@ -160,7 +158,7 @@ class _Nowhere:
 
     is_writable = True
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def hold(self, work: Callable[[], object]) -> None:
         work()
 
     def answer(self, number: int, *fields: Any) -> None:
@@ -177,7 +175,6 @@ class Victim:
     """
 
     def __init__(self, node: NodeId, members: tuple[NodeId, ...], clock: Clock, seed: int, carry: Carry) -> None:
-        loop = asyncio.get_running_loop()
         self.alarm = Alarm()
         self.introductions = Introductions(
             Identity(CLUSTER, node, INCARNATIONS[node].incarnation),
@@ -193,13 +190,20 @@ class Victim:
         self.replica = Replica(settings, log, NO_BALLOT, Random(seed), clock())
         self.machine = Machine(KvLimits())
         self.engine = Engine(self.replica, self.machine, self.mesh.send, _no_load, clock)
-        self.proposals = Proposals(self.engine, KvLimits(), BYTES_IN_FLIGHT_MAX, clock, loop.call_soon, loop.call_later)
-        forwards = Forwards(self.mesh.forward, BYTES_IN_FLIGHT_MAX)
-        reads = ReadGate(self.engine, loop.call_soon)
         status = Status(CLUSTER, "127.0.0.1:7301", self.engine, {}, 0.0)
-        requests = Requests(self.engine, self.proposals, forwards, reads, KvLimits(), status.report)
-        self.clients = Clients(requests, (CLUSTER, node), self._leader, REQUESTS_MAX, CONNECTIONS_MAX)
-        coordinator = Coordinator(self.engine, self.proposals, forwards, reads, requests, self.clients.on_leader)
+        bounds = Bounds(BYTES_IN_FLIGHT_MAX, WATCHES_MAX, OWN_WATCHES_MAX)
+        self.service = Service(
+            self.engine, KvLimits(), bounds, self.mesh.forward, status.report, clock, asyncio.get_running_loop()
+        )
+        self.clients = Clients(
+            self.service.requests,
+            self.service.watch_requests,
+            (CLUSTER, node),
+            self._leader,
+            REQUESTS_MAX,
+            CONNECTIONS_MAX,
+        )
+        coordinator = Coordinator(self.engine, self.service, self.clients.on_leader)
         journal = Memory(self.alarm)
         journal.written = self.engine.on_written
         self.engine.connect(journal, coordinator)
@@ -226,7 +230,7 @@ class Victim:
         """Let the node's timers run."""
         try:
             self.engine.on_timer()
-            self.proposals.on_timer()
+            self.service.on_timer()
         except (AssertionError, BadBatch) as error:
             self.alarm.fail(error)
 

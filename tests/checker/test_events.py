@@ -16,16 +16,20 @@ from paxoskv.checker.events import (
     DELETE,
     FUNCTIONS,
     GET,
+    INCR,
     INFO,
     INVOKE,
+    NO_KEY,
     OK,
     PUT,
+    TXN,
     TYPES,
     Event,
     Value,
     event_line,
     parse_event,
 )
+from paxoskv.checker.txns import Step, Told, Txn
 
 GOOD = {"process": 3, "type": "invoke", "f": "put", "key": "a", "value": "17", "time": 123456789}
 
@@ -42,10 +46,30 @@ def values(f: str, kind: str) -> st.SearchStrategy[Value]:
         return st.none() | st.binary() if kind == OK else st.none()
     if f == DELETE:
         return st.none()
-    given: st.SearchStrategy[Value] = st.tuples(st.none() | st.binary(), st.binary()) if f == CAS else st.binary()
+    given = GIVEN.get(f, st.binary())
+    if kind == OK and f in (INCR, TXN):
+        return TOLD if f == TXN else given
     return given if kind == INVOKE else st.none() | given
 
 
+SIGNED = st.integers(-(1 << 63), (1 << 63) - 1).map(lambda number: b"%d" % number)
+STEPS = (
+    st.builds(Step, st.sampled_from((GET, DELETE)), st.binary(), st.none())
+    | st.builds(Step, st.sampled_from((PUT, APPEND)), st.binary(), st.binary())
+    | st.builds(Step, st.just(INCR), st.binary(), SIGNED)
+)
+TXNS = st.builds(
+    Txn,
+    st.lists(st.tuples(st.binary(), st.none() | st.binary()), max_size=3).map(tuple),
+    st.lists(STEPS, min_size=1, max_size=3).map(tuple),
+    st.lists(STEPS, max_size=3).map(tuple),
+)
+TOLD = st.builds(Told, st.booleans(), st.lists(st.none() | st.binary(), max_size=3).map(tuple))
+GIVEN: dict[str, st.SearchStrategy[Value]] = {
+    CAS: st.tuples(st.none() | st.binary(), st.binary()),
+    INCR: SIGNED,
+    TXN: TXNS,
+}
 NUMBERS = st.integers(0, 1 << 70)
 EVENTS = st.tuples(st.sampled_from(FUNCTIONS), st.sampled_from(TYPES)).flatmap(
     lambda pair: st.builds(
@@ -53,7 +77,7 @@ EVENTS = st.tuples(st.sampled_from(FUNCTIONS), st.sampled_from(TYPES)).flatmap(
         process=NUMBERS,
         type=st.just(pair[1]),
         f=st.just(pair[0]),
-        key=st.binary(),
+        key=st.just(NO_KEY) if pair[0] == TXN else st.binary(),
         value=values(*pair),
         time_ns=NUMBERS,
         revision=st.none() | NUMBERS,
@@ -118,7 +142,7 @@ def test_bytes_that_are_not_text_are_base64() -> None:
         (b"[" * 100_000, "no JSON"),
         (b"[1, 2]", "a JSON object"),
         (b"null", "a JSON object"),
-        (line(f="increment"), "f is one of put, get, delete, cas, append, not 'increment'"),
+        (line(f="increment"), "f is one of put, get, delete, cas, append, incr, txn, not 'increment'"),
         (line(f=None), "f is one of"),
         (line(f=["put"]), "f is one of"),
         (line(type="okay"), "type is one of invoke, ok, fail, info, not 'okay'"),

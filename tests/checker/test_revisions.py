@@ -8,7 +8,7 @@ import pytest
 
 from paxoskv.checker import Operation, judge, replay
 from paxoskv.checker.events import APPEND, CAS, DELETE, GET, OK, PUT
-from paxoskv.checker.judge import split
+from paxoskv.checker.groups import split
 from paxoskv.checker.revisions import ABSENT, UNDECIDED, VIOLATED, RevisionReport, check_revisions
 from paxoskv.checker.witness import flaw
 from tests.checker.pictures import calls_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paxoskv.checker import Operation, configurations, wgl
 from paxoskv.checker.events import APPEND, CAS, DELETE, GET, OK, PUT
-from paxoskv.checker.judge import split
+from paxoskv.checker.groups import split
 from paxoskv.checker.unknowns import settle
 from paxoskv.checker.witness import flaw
 from tests.checker.brute import brute_force

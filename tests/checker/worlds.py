@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from paxoskv.checker import HistoryWriter, Operation
 from paxoskv.checker.events import APPEND, CAS, DELETE, FAIL, GET, INFO, OK, PUT, Value
+from paxoskv.checker.txns import Told, Txn
 
 EVERYTHING = (PUT, GET, DELETE, CAS, APPEND)
 
@@ -92,6 +93,7 @@ class Store:
             self.values[call.key] = call.value
         else:
             assert isinstance(call.value, tuple)
+            assert not isinstance(call.value, Txn | Told)
             changed = present == call.value[0]
             outcome = OK if changed else FAIL
             if changed:
@@ -116,10 +118,12 @@ def random_calls(seed: int, mix: Mix) -> list[Call]:
             continue
         if call.f == CAS:
             assert isinstance(call.value, tuple)
+            assert not isinstance(call.value, Txn | Told)
             present = store.values.get(call.key)
             expected = present if rng.random() < 0.7 else rng.choice(seen[call.key])
-            call = call._replace(value=(expected, call.value[1]))
-            seen[call.key].append(call.value[1] if isinstance(call.value, tuple) else None)
+            wanted = call.value[1]
+            call = call._replace(value=(expected, wanted))
+            seen[call.key].append(wanted)
         done = store.execute(call)
         calls[number] = done if call.outcome != INFO else call
     return calls

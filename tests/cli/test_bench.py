@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from paxoskv.cli.bench import _merge, _shares
 from paxoskv.cli.histogram import Histogram
 from paxoskv.cli.load import Job
+from paxoskv.kv import commands
 from paxoskv.net import protocol
 from tests.cli.conftest import Shell
 from tests.client.fake import refuse
@@ -112,6 +113,50 @@ async def test_failures_are_counted_and_nothing_but_failures_is_exit_code_3(shel
     assert outcome.code == 3
     assert b"0 operations" in outcome.out
     assert "no operation succeeded" in outcome.err
+
+
+async def test_a_transaction_sets_three_keys(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "txn", "--clients", "2", *SHORT)
+    assert (outcome.document["op"], outcome.document["errors"]) == ("txn", 0)
+    _, _, _, _, compares, then, _ = shell.nodes[0].store.applied[0]
+    assert (len(compares), len(then)) == (3, 3)
+
+
+async def test_leases_are_granted_and_revoked(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "lease", "--clients", "2", *SHORT)
+    assert outcome.document["ops"] > 0
+    assert shell.nodes[0].store.machine.leases == 0
+
+
+async def test_puts_are_measured_under_live_leases_which_end_afterwards(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "put", "--clients", "1", "--leases", "20", *SHORT)
+    assert outcome.document["leases"] == 20
+    puts = [fields[4] for fields in shell.nodes[0].store.applied if fields[0] == commands.PUT]
+    assert len([key for key in puts if key.startswith(b"bench-lease/")]) == 20
+    assert shell.nodes[0].store.machine.leases == 0
+    assert shell.keys(b"bench-lease/") == []
+
+
+async def test_watchers_of_everything_are_what_is_measured(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "watch", "--watchers", "3", "--clients", "1", *SHORT)
+    document = outcome.document
+    assert document.keys() >= FIELDS
+    assert (document["op"], document["watchers"], document["errors"]) == ("watch", 3, 0)
+    assert min(document["ops"], document["puts_per_s"]) > 0
+    assert document["p50_ms"] > 0
+    assert sum(len(node.received("watch")) for node in shell.nodes) == 3
+
+
+async def test_puts_are_measured_under_watchers_of_one_key_each(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "put", "--watchers", "4", "--clients", "1", *SHORT[:-2])
+    assert b"with 1 clients, 4 watchers, values of" in outcome.out
+    watched = [protocol.decode(payload)[2] for node in shell.nodes for payload in node.received("watch")]
+    assert sorted(watched) == [b"bench/%08d" % number for number in range(4)]
+
+
+async def test_watchers_need_values_that_tell_their_time(shell: Shell) -> None:
+    outcome = await shell("bench", "--op", "watch", "--value-size", "7", *SHORT)
+    assert (outcome.code, outcome.document["code"]) == (2, "usage")
 
 
 async def test_a_cluster_that_is_not_there_is_exit_code_3(shell: Shell) -> None:

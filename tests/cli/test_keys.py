@@ -1,25 +1,17 @@
-"""put, get, delete, range and cas: what they do, print, and leave as exit codes."""
+"""put, get, delete, cas, incr and append: what they do, print, and leave as exit codes."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import json
-import sys
-from types import SimpleNamespace
 
 import pytest
 
 from paxoskv.net import protocol
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, feed
 from tests.client.fake import refuse
-
-
-def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-    """Let the command find `data` on its standard input."""
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
 
 
 async def test_put_then_get_as_text(shell: Shell) -> None:
@@ -145,33 +137,6 @@ async def test_cas_takes_exactly_one_condition(shell: Shell, conditions: list[st
     assert "exactly one of" in outcome.err
 
 
-async def test_range_prints_keys_and_values_in_order(shell: Shell) -> None:
-    shell.seed({key: b"v-" + key for key in (b"b/2", b"a", b"b/1", b"c")})
-    assert (await shell("range", "b/")).out == b"b/1\tv-b/1\nb/2\tv-b/2\n"
-    assert (await shell("range", "b/", "--keys-only")).out == b"b/1\nb/2\n"
-    assert (await shell("range", "", "--keys-only")).out == b"a\nb/1\nb/2\nc\n"
-    assert (await shell("range", "none")).out == b""
-
-
-async def test_range_as_json_says_whether_more_is_left(shell: Shell) -> None:
-    shell.seed({b"k%d" % number: b"v" for number in range(5)})
-    first = (await shell("range", "k", "--limit", "2", "-o", "json")).document
-    assert [entry["key"] for entry in first["entries"]] == ["k0", "k1"]
-    assert (first["count"], first["more"], first["entries"][0]["value"]) == (2, True, "v")
-    rest = (await shell("range", "k", "--after", "k1", "--keys-only", "-o", "json")).document
-    assert [entry["key"] for entry in rest["entries"]] == ["k2", "k3", "k4"]
-    assert not rest["more"]
-    assert "value" not in rest["entries"][0]
-
-
-@pytest.mark.parametrize(("limit", "count"), [([], 2_500), (["--limit", "1700"], 1_700), (["--limit", "1000"], 1_000)])
-async def test_range_turns_the_pages_by_itself(shell: Shell, limit: list[str], count: int) -> None:
-    shell.seed({b"k%04d" % number: b"v" for number in range(2_500)})
-    document = (await shell("range", "k", *limit, "-o", "json")).document
-    assert [entry["key"] for entry in document["entries"]] == [f"k{number:04}" for number in range(count)]
-    assert document["more"] is (count < 2_500)
-
-
 async def test_options_of_clients_may_stand_before_or_after_the_verb(shell: Shell) -> None:
     before = await shell("-o", "json", "put", "k", "v")
     after = await shell("put", "k", "v", "-o", "json")
@@ -185,10 +150,11 @@ async def test_endpoints_come_from_the_environment(shell: Shell, monkeypatch: py
     assert (await asyncio.to_thread(shell._call, "put", "k", "v")).code == 0
 
 
-async def test_stale_reads_are_asked_for(shell: Shell) -> None:
-    await shell("get", "k", "--consistency", "stale")
+@pytest.mark.parametrize(("name", "mode"), [("lease", protocol.LEASE_READ), ("stale", protocol.STALE)])
+async def test_other_reads_than_the_default_are_asked_for(shell: Shell, name: str, mode: int) -> None:
+    await shell("get", "k", "--consistency", name)
     payloads = [payload for node in shell.nodes for payload in node.received("get")]
-    assert [protocol.decode(payload)[2] for payload in payloads] == [protocol.STALE]
+    assert [protocol.decode(payload)[2] for payload in payloads] == [mode]
 
 
 async def test_no_node_at_all_is_unavailable(shell: Shell) -> None:
@@ -232,3 +198,68 @@ async def test_json_is_one_line(shell: Shell) -> None:
     outcome = await shell("get", "k", "-o", "json")
     assert outcome.out.count(b"\n") == 1
     assert json.loads(outcome.out)["value"] == "ü\n"
+
+
+async def test_a_put_with_a_condition_says_what_is_there(shell: Shell) -> None:
+    assert (await shell("put", "k", "1", "--if-absent")).out == b"ok, revision 1\n"
+    refused = await shell("put", "k", "2", "--if-absent", "-o", "json")
+    assert (refused.code, refused.document["written"], refused.document["previous"]["value"]) == (1, False, "1")
+    absent = await shell("put", "other", "1", "--if-present")
+    assert (absent.code, absent.out) == (1, b"")
+    assert "'other' does not exist; nothing was changed" in absent.err
+    assert (await shell("put", "k", "3", "--if-present")).code == 0
+    assert shell.value(b"k") == b"3"
+
+
+async def test_a_put_gives_back_what_it_replaces(shell: Shell) -> None:
+    first = await shell("put", "k", "1", "--previous", "-o", "json")
+    assert (first.document["written"], first.document["previous"]) == (True, None)
+    assert (await shell("put", "k", "2", "--previous")).out == b"1\n"
+
+
+async def test_a_put_attaches_a_key_to_a_lease_and_leaves_it_there(shell: Shell) -> None:
+    lease = (await shell("lease", "grant", "30", "-o", "json")).document["lease"]
+    await shell("put", "k", "1", "--lease", str(lease))
+    await shell("put", "k", "2", "--keep-lease")
+    assert shell.nodes[0].store.machine.lease_keys(lease) == [b"k"]
+    await shell("put", "k", "3")
+    assert shell.nodes[0].store.machine.lease_keys(lease) == []
+
+
+async def test_a_lease_that_is_not_there_is_exit_code_1(shell: Shell) -> None:
+    outcome = await shell("put", "k", "v", "--lease", "7", "-o", "json")
+    assert (outcome.code, outcome.document["code"]) == (1, "lease_not_found")
+    assert shell.value(b"k") is None
+
+
+async def test_a_get_looks_into_the_past_and_waits_for_a_revision(shell: Shell) -> None:
+    shell.seed({b"k": b"old"})
+    shell.seed({b"k": b"new"})
+    assert (await shell("get", "k", "--revision", "1")).out == b"old\n"
+    assert (await shell("get", "k", "--min-revision", "2")).out == b"new\n"
+    future = await shell("get", "k", "--revision", "9", "-o", "json")
+    assert (future.code, future.document["code"]) == (1, "future_revision")
+
+
+async def test_incr_adds_what_may_be_negative(shell: Shell) -> None:
+    assert (await shell("incr", "n")).out == b"1\n"
+    assert (await shell("incr", "n", "-5")).out == b"-4\n"
+    assert (await shell("incr", "n", "10", "-o", "json")).document == {"value": 6, "revision": 3, "slot": 8}
+
+
+@pytest.mark.parametrize(
+    ("value", "by", "code"), [(b"text", "1", "not_a_number"), (b"%d" % (2**63 - 1), "1", "number_overflow")]
+)
+async def test_an_incr_that_is_not_possible_changes_nothing(shell: Shell, value: bytes, by: str, code: str) -> None:
+    shell.seed({b"n": value})
+    outcome = await shell("incr", "n", by, "-o", "json")
+    assert (outcome.code, outcome.document["code"]) == (1, code)
+    assert shell.value(b"n") == value
+
+
+async def test_append_takes_text_or_standard_input(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await shell("append", "k", "ab")).out == b"2\n"
+    feed(monkeypatch, b"c\n")
+    outcome = await shell("append", "k", "-", "-o", "json")
+    assert outcome.document["size_bytes"] == 4
+    assert shell.value(b"k") == b"abc\n"

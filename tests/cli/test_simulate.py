@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paxoskv.cli import app
+from paxoskv.cli import app, simulate
 from paxoskv.kv.sessions import Session
 from paxoskv.simulator import CATALOGUE, MARKS, run_seed
 
@@ -37,6 +37,12 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     loaded = json.loads(printed)
     assert isinstance(loaded, dict)
     return loaded
+
+
+@pytest.fixture(autouse=True)
+def few_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To shrink a plan far takes a minute."""
+    monkeypatch.setattr(simulate, "SHRINKING_RUNS_MAX", 25)
 
 
 @pytest.fixture

@@ -34,6 +34,41 @@ WRONG = [
     ["range", "p", "--limit", "0"],
     ["cas", "k", "v"],
     ["cas", "k", "v", "--revision", "0"],
+    ["put", "k", "v", "--lease", "0"],
+    ["put", "k", "v", "--if-absent", "--if-present"],
+    ["put", "k", "v", "--lease", "1", "--keep-lease"],
+    ["get", "k", "--revision", "0"],
+    ["range", "p", "--count", "--limit", "1"],
+    ["delete", "k", "--prefix", "--range", "l"],
+    ["delete", "k", "--limit", "1"],
+    ["compact"],
+    ["compact", "0"],
+    ["incr"],
+    ["incr", "k", "much"],
+    ["incr", "k", "1.5"],
+    ["incr", "k", str(2**63)],
+    ["incr", "k", "--colour"],
+    ["append", "k"],
+    ["txn", "/nonexistent/file"],
+    ["txn", "a", "b"],
+    ["watch"],
+    ["watch", "k", "--prefix", "--end", "l"],
+    ["watch", "k", "--no-put", "--no-delete"],
+    ["watch", "k", "--revision", "0"],
+    ["lease", "grant"],
+    ["lease", "grant", "0"],
+    ["lease", "grant", "nan"],
+    ["lease", "revoke", "x"],
+    ["lease", "explode"],
+    ["lock"],
+    ["lock", "jobs"],
+    ["lock", "--ttl", "0", "jobs", "true"],
+    ["lock", "jobs", "--ttl", "5", "true"],
+    ["lock", "jobs", "--"],
+    ["elect"],
+    ["elect", "jobs"],
+    ["elect", "--listen", "jobs", "value"],
+    ["shell", "extra"],
     ["status", "extra"],
     ["status", "--endpoints", ":"],
     ["bench"],
@@ -143,6 +178,16 @@ def test_a_reader_that_leaves_early_is_no_error_message() -> None:
     with process.stderr:
         assert process.stderr.read() == b""
     assert process.wait() != 0
+
+
+@pytest.mark.parametrize("arguments", [["put", "k", "-"], ["append", "k", "-"], ["txn"], ["txn", "-i"], ["shell"]])
+def test_a_closed_standard_input_is_a_usage_error(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    outcome = call(*arguments)
+    assert (outcome.code, outcome.out) == (2, b"")
+    assert "Standard input is closed" in outcome.err
 
 
 def test_a_get_does_not_import_the_server() -> None:

@@ -63,11 +63,17 @@ class Threaded:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return partial(in_thread, self._threads, getattr(self._kv, name))
 
-    async def scan(self, *args: Any, **more: Any) -> AsyncIterator[Any]:
+    def scan(self, *args: Any, **more: Any) -> AsyncIterator[Any]:
         """Yield what the blocking client's generator yields."""
-        entries = self._kv.scan(*args, **more)
-        while (entry := await in_thread(self._threads, next, entries, None)) is not None:
-            yield entry
+        return self._iterate(self._kv.scan(*args, **more))
+
+    def leases(self) -> AsyncIterator[Any]:
+        """Yield what the blocking client's generator yields."""
+        return self._iterate(self._kv.leases())
+
+    async def _iterate(self, items: Iterator[Any]) -> AsyncIterator[Any]:
+        while (item := await in_thread(self._threads, next, items, None)) is not None:
+            yield item
 
 
 @pytest.fixture

@@ -16,33 +16,60 @@ from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
 from paxoskv.net import protocol
 from paxoskv.net.frames import CLIENT_FRAME_BYTES_MAX, FrameReader, frame
+from tests.client import serving
 from tests.support import eventually
 
 Request = tuple[Any, ...]
 Action = Callable[["FakeConnection", Request], None]
 
-COMMANDS = {1: "put", 2: "delete", 3: "cas", 4: "open", 5: "close"}
-KINDS = {protocol.GET: "get", protocol.RANGE: "range", protocol.STATUS: "status"}
+COMMANDS = {
+    1: "put",
+    2: "delete",
+    3: "cas",
+    4: "open",
+    5: "close",
+    6: "txn",
+    7: "delete_range",
+    8: "incr",
+    9: "append",
+    10: "put_with",
+    11: "grant",
+    12: "keep_alive",
+    13: "revoke",
+    15: "compact",
+}
+KINDS = {
+    protocol.GET: "get",
+    protocol.RANGE: "range",
+    protocol.STATUS: "status",
+    protocol.SYNC: "sync",
+    protocol.LEASE: "lease",
+    protocol.LEASES: "leases",
+    protocol.WATCH: "watch",
+    protocol.CANCEL: "cancel",
+}
 BALLOT = (7, 1)
 EXECUTED = (replies.APPLIED, replies.COMPARE_FAILED)
 LIMITS = KvLimits()
-PAGE_BYTES_MAX = 1 << 20
 
 
 class FakeStore:
     """The real state machine behind a log of one; several nodes may share it.
 
     applied: every write of a key executed, in order, as (op, session, seq, acked, ...).
+    on_applied: called after every slot.
     """
 
-    def __init__(self) -> None:
-        self.machine = Machine(LIMITS)
+    def __init__(self, limits: KvLimits = LIMITS) -> None:
+        self.limits = limits
+        self.machine = Machine(limits)
+        self.on_applied: list[Callable[[], None]] = []
         self.applied: list[tuple[Any, ...]] = []
         self.session_count = 0
 
     def apply(self, command: bytes) -> tuple[Any, ...]:
         """Put one command into the log; return its reply."""
-        check(command, LIMITS)
+        check(command, self.limits)
         reply = self._choose(encode_batch(0, [command]))[0]
         fields = decode_command(command)
         if fields[0] == OPEN_SESSION:
@@ -51,13 +78,20 @@ class FakeStore:
             self.applied.append(fields)
         return reply
 
+    def pass_time(self, elapsed_s: float) -> None:
+        """Let log time pass."""
+        self._choose(encode_batch(round(elapsed_s * 1000), []))
+
     def expire_sessions(self) -> None:
         """Let so much log time pass that no session survives."""
-        self._choose(encode_batch(LIMITS.session_idle_ms + 1, []))
+        self.pass_time(LIMITS.session_idle_ms / 1000 + 0.001)
         assert not self.machine.sessions
 
     def _choose(self, value: bytes) -> list[replies.Reply]:
-        return self.machine.apply(self.machine.applied_slot + 1, value)
+        chosen = self.machine.apply(self.machine.applied_slot + 1, value)
+        for told in self.on_applied:
+            told()
+        return chosen
 
 
 class FakeConnection(asyncio.Protocol):
@@ -67,6 +101,7 @@ class FakeConnection(asyncio.Protocol):
         self.node = node
         self.transport: asyncio.Transport
         self.welcomed = False
+        self.watches: dict[int, serving.FakeWatch] = {}
         self._reader = FrameReader(CLIENT_FRAME_BYTES_MAX)
 
     def connection_made(self, transport: Any) -> None:
@@ -89,10 +124,11 @@ class FakeConnection(asyncio.Protocol):
 
 
 class FakeNode:
-    """A node on a random port. Requests are named put, delete, cas, open, close, get, range and status.
+    """A node on a random port. Requests are named as in COMMANDS and KINDS.
 
     plan[name]: actions for the next requests of that name, one each. always[name]: for all after them; `serve` if
     nothing is said. greeting: raw bytes instead of the welcome; b"" for silence. payloads: all requests received.
+    told_revision: up to which it tells watches, None for all; a change shows with the next slot, or `feed`.
     """
 
     def __init__(self, number: int = 1, store: FakeStore | None = None) -> None:
@@ -108,8 +144,10 @@ class FakeNode:
         self.held: list[tuple[FakeConnection, Request]] = []
         self.connections: list[FakeConnection] = []
         self.accepted = 0
+        self.told_revision: int | None = None
         self.port = 0
         self._server: asyncio.Server | None = None
+        self.store.on_applied.append(self.feed)
 
     @property
     def endpoint(self) -> str:
@@ -133,6 +171,12 @@ class FakeNode:
         """Cut every connection, and go on listening."""
         for connection in list(self.connections):
             connection.transport.abort()
+
+    def feed(self) -> None:
+        """Tell every watch what it was not told yet."""
+        for connection in self.connections:
+            for number in list(connection.watches):
+                serving.feed(connection, number)
 
     def received(self, name: str) -> list[bytes]:
         """Return the payloads of all requests called `name`."""
@@ -179,18 +223,7 @@ class FakeNode:
 
 def serve(connection: FakeConnection, request: Request) -> None:
     """Do and answer as a healthy leader."""
-    store, number = connection.node.store, request[1]
-    if request[0] == protocol.WRITE:
-        connection.send(number, protocol.OK, BALLOT, store.apply(request[2]))
-        return
-    header = (number, protocol.OK, BALLOT, store.machine.revision, store.machine.applied_slot)
-    if request[0] == protocol.GET:
-        connection.send(*header, store.machine.get(request[3]))
-    elif request[0] == protocol.RANGE:
-        start, end, limit, keys_only = request[3:]
-        connection.send(*header, *store.machine.range(start, end, limit, keys_only, PAGE_BYTES_MAX))
-    else:
-        connection.send(number, protocol.OK, {"node": connection.node.number, "role": "leader", "ballot": BALLOT})
+    serving.serve(connection, request)
 
 
 def hold(connection: FakeConnection, request: Request) -> None:

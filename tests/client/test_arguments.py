@@ -51,6 +51,9 @@ def test_interval_of_a_prefix_holds_what_begins_with_it_and_nothing_else(prefix:
     assert inside == key.startswith(prefix)
 
 
-def test_page_goes_on_right_after_a_key() -> None:
-    assert interval("a", None, None, b"ab") == (b"ab\0", b"b")
-    assert interval(None, "b", None, b"a") == (b"b", UNBOUNDED), "never before the start"
+def test_interval_within_a_scope_never_leaves_it() -> None:
+    assert interval("a", None, None, b"s/") == (b"s/a", b"s/b")
+    assert interval(None, None, None, b"s/") == (b"s/", b"s0")
+    assert interval(None, "b", None, b"s/") == (b"s/b", b"s0")
+    assert interval(None, None, "c", b"s/") == (b"s/", b"s/c")
+    assert interval(None, None, None, b"\xff") == (b"\xff", UNBOUNDED)

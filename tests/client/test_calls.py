@@ -40,9 +40,10 @@ async def test_text_travels_as_utf8_and_bytes_as_they_are(node: FakeNode) -> Non
 async def test_consistency_is_sent_as_asked(node: FakeNode) -> None:
     async with client.connect(node.endpoint) as kv:
         await kv.get("k")
+        await kv.get("k", consistency="lease")
         await kv.get("k", consistency="stale")
     modes = [protocol.decode(payload)[2] for payload in node.received("get")]
-    assert modes == [protocol.LINEARIZABLE, protocol.STALE]
+    assert modes == [protocol.LINEARIZABLE, protocol.LEASE_READ, protocol.STALE]
 
 
 async def test_delete_says_whether_the_key_existed(node: FakeNode) -> None:
@@ -87,9 +88,9 @@ async def test_range_pages_through_a_prefix(node: FakeNode) -> None:
         for key in ("a/1", "a/2", "a/3", "b"):
             await kv.put(key, "v")
         first = await kv.range("a/", limit=2)
-        second = await kv.range("a/", limit=2, after=first.continuation)
+        second = await kv.range("a/", limit=2, continuation=first.continuation)
     assert [entry.key for entry in first.entries] == [b"a/1", b"a/2"]
-    assert (first.more, first.continuation) == (True, b"a/2")
+    assert (first.more, first.continuation) == (True, client.Continuation(4, b"a/3"))
     assert [entry.key for entry in second.entries] == [b"a/3"]
     assert (second.more, second.continuation) == (False, None)
 
@@ -166,7 +167,7 @@ async def test_wrong_arguments_of_a_range(node: FakeNode) -> None:
         for limit in (0, 1 << 63):
             with pytest.raises(BadRequest, match="at least 1"):
                 await kv.range("p", limit=limit)
-        with pytest.raises(BadRequest, match="linearizable or stale"):
+        with pytest.raises(BadRequest, match="linearizable, lease or stale"):
             await kv.get("k", consistency=unknown)
 
 
@@ -201,7 +202,7 @@ async def test_a_full_disk_is_told_by_name_when_the_time_is_up(node: FakeNode) -
 
 
 async def test_answers_of_a_newer_node_may_have_more_fields(node: FakeNode) -> None:
-    node.plan["get"].append(raw(protocol.OK, BALLOT, 9, 8, (b"v", 1, 2, 3, 0, "new"), "newer"))
+    node.plan["get"].append(raw(protocol.OK, BALLOT, 9, 8, (b"v", 1, 2, 3, 0, "new"), None, "newer"))
     async with client.connect(node.endpoint) as kv:
         found = await kv.get("k")
     assert found.entry == client.Entry(b"k", b"v", 1, 2, 3, 0)

@@ -7,10 +7,12 @@ import asyncio
 import pytest
 
 import paxoskv.client as client
+from paxoskv.client import session
 from paxoskv.errors import BadRequest, InternalError, OutcomeUnknown, Overloaded, Unavailable
 from paxoskv.kv import replies
+from paxoskv.kv.limits import KvLimits
 from paxoskv.net import protocol
-from tests.client.fake import FakeNode, apply_and_drop, drop, hold, raw, refuse, reply
+from tests.client.fake import FakeNode, FakeStore, apply_and_drop, drop, hold, raw, refuse, reply
 from tests.support import eventually
 
 pytestmark = pytest.mark.usefixtures("each_client")
@@ -305,6 +307,37 @@ async def test_state_machine_without_room_is_waited_out(node: FakeNode, name: st
         await kv.put("k", "v")
     assert len(node.received(name)) == 3
     assert len(set(node.received(name))) == 1
+
+
+@pytest.mark.asyncio_client
+async def test_writes_beyond_those_that_go_on_wait_for_their_turn(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So none of them is refused for want of room, and what has no turn in time was surely not applied."""
+    monkeypatch.setattr(session, "UNFINISHED_MAX", 4)
+    node.store = FakeStore(KvLimits(session_replies_max=4))
+    async with client.connect(node.endpoint) as kv:
+        await asyncio.gather(*(kv.put(f"k{number}", "v") for number in range(50)))
+        assert len(node.received("put")) == node.store.machine.revision == 50
+        node.plan["put"] += [hold] * 4
+        stuck = [asyncio.ensure_future(kv.put("stuck", "v")) for _ in range(4)]
+        await eventually(lambda: len(node.received("put")) == 54)
+        with pytest.raises(Unavailable, match="4 earlier writes"):
+            await kv.with_timeout(0.05).put("late", "v")
+        for each in stuck:
+            each.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        await kv.put("free", "v")
+    assert len(node.received("put")) == 55
+
+
+async def test_more_writes_at_once_than_a_session_keeps_replies_for(node: FakeNode) -> None:
+    """All of them are encoded before anything is acknowledged: those without room have to say later what is by then."""
+    node.store = FakeStore(KvLimits(session_replies_max=4))
+    async with client.connect(node.endpoint) as kv:
+        results = await asyncio.gather(*(kv.put(f"k{number}", "v") for number in range(50)))
+    assert len({result.revision for result in results}) == 50
+    assert node.store.machine.revision == 50, "each once"
 
 
 @pytest.mark.parametrize(("name", "code"), [("put", replies.TOO_MANY_REPLIES), ("open", replies.TOO_MANY_SESSIONS)])

@@ -142,9 +142,39 @@ async def test_dead_navigator_fails_calls_instead_of_hanging_them(
         await kv.get("k")
         node.cut()
         await eventually(lambda: not node.connections)
-        with pytest.raises(Unavailable, match="closed"):
+        with pytest.raises(Unavailable, match="navigator"):
             await kv.get("k")
-    assert "navigator" in str(complaints[0]["message"])
+        with pytest.raises(RuntimeError, match="navigator"):
+            await kv.get("k")
+    assert "navigator" in str(complaints[0]["task"])
+
+
+@pytest.mark.asyncio_client
+@pytest.mark.parametrize(
+    "part", ["keeper.Keeper._next_s", "keeper.Keeper._renew", "vigil.Vigil._keep"], ids=["keeper", "renewal", "vigil"]
+)
+async def test_whatever_dies_in_the_background_ends_calls_watches_and_leases(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """P38: who relies on a lease that nobody renews any more, or on a watch that nobody looks after, has to know."""
+
+    async def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    broken = bug if part != "keeper.Keeper._next_s" else None
+    monkeypatch.setattr(f"paxoskv.client.{part}", broken)
+    async with client.connect(node.endpoint) as kv:
+        lease = kv.lease(0.6)
+        await lease.__aenter__()
+        with pytest.raises((Unavailable, RuntimeError), match="died"):
+            async with kv.watch("") as watch:
+                await watch.next(30)
+        assert lease.lost.is_set()
+        with pytest.raises(RuntimeError, match="died"):
+            await kv.get("k")
+    assert complaints
 
 
 @pytest.mark.asyncio_client

@@ -17,7 +17,7 @@ def test_version_is_the_one_of_the_package() -> None:
 
 def test_every_public_error_has_the_common_base() -> None:
     errors = [thing for thing in vars(paxoskv).values() if isinstance(thing, type) and issubclass(thing, Exception)]
-    assert len(errors) == 9
+    assert len(errors) == 20
     assert all(issubclass(error, paxoskv.PaxoskvError) for error in errors)
 
 

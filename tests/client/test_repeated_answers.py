@@ -6,15 +6,15 @@ import pytest
 
 import paxoskv.client as client
 from paxoskv.net import protocol
+from paxoskv.net.frames import frame
 from tests.client.fake import BALLOT, FakeConnection, FakeNode, Request, serve
 
 pytestmark = pytest.mark.usefixtures("each_client")
 
 
 def refuse_twice(connection: FakeConnection, request: Request) -> None:
-    """Say twice that there is too much to do."""
-    for _ in range(2):
-        connection.send(request[1], protocol.OVERLOADED, "scripted refusal", 0)
+    """Say twice that there is too much to do, in one write: what is written apart may arrive apart."""
+    connection.transport.write(2 * frame(protocol.encode(request[1], protocol.OVERLOADED, "scripted refusal", 0)))
 
 
 def serve_twice(connection: FakeConnection, request: Request) -> None:
@@ -29,7 +29,7 @@ async def test_a_refusal_that_comes_twice_is_one_refusal(node: FakeNode, monkeyp
     async with client.connect(node.endpoint) as kv:
         node.plan["put"].append(refuse_twice)
         await kv.put("k", "v")
-        assert len(node.received("put")) == 2, "what is sent in one turn arrives together"
+        assert len(node.received("put")) == 2, "what is written at once arrives together"
         await kv.put("k", "w")
         assert len(node.received("put")) == 3
 

@@ -164,6 +164,22 @@ async def test_nodes_are_killed_started_paused_and_resumed(shell: Shell) -> None
     assert (await shell.cluster("kill", "4")).code == 2
 
 
+async def test_leases_for_reads_are_agreed_on_at_birth(shell: Shell) -> None:
+    assert (await shell.up("--lease-reads", "--nodes", "1")).code == 0
+    assert (await shell.key("put", "k", "v")).code == 0
+    assert (await shell.key("get", "k", "--consistency", "lease")).document["value"] == "v"
+    assert (await shell.key("range", "k", "--consistency", "lease")).document["count"] == 1
+    assert (await shell.cluster("up", "--detach")).code == 0, "what was chosen at birth needs no flags"
+    assert (await shell.cluster("down", "--wipe")).code == 0
+
+    assert (await shell.up("--nodes", "1")).code == 0
+    refused = await shell.key("get", "k", "--consistency", "lease")
+    assert (refused.code, "--lease-reads" in refused.err) == (2, True)
+    other = await shell.cluster("up", "--detach", "--lease-reads")
+    assert (other.code, other.document["code"]) == (2, "usage")
+    assert "was born without --lease-reads" in other.err
+
+
 async def test_five_nodes(shell: Shell) -> None:
     born = await shell.up("--nodes", "5")
     assert born.code == 0, born

@@ -66,11 +66,11 @@ async def test_any_node_serves_any_request(tmp_path: Path, ports: PortLease, cou
                 await _done(client, W, commands.close_session(session, 6, 5))
         for node in cluster:
             async with plain_client(node.client_port) as client:
-                *_, pairs, more = await _done(client, R, LIN, b"by/", b"by0", 0, False)
+                *_, pairs, _, resume = await _done(client, R, LIN, b"by/", b"by0", 0, 0)
                 assert [(key, record[0]) for key, record in pairs] == [
                     (b"by/%d" % number, b"last") for number in cluster.nodes
                 ]
-                assert not more
+                assert resume is None
                 assert (await _done(client, S))[0]["node"] == node.number
         await cluster.agreement()
 
@@ -113,8 +113,9 @@ async def test_a_stale_read_needs_no_leader(tmp_path: Path, ports: PortLease) ->
         last, *others = cluster
         cluster.kill(*(node.number for node in others))
         async with plain_client(last.client_port) as client:
-            *_, record = await _done(client, G, STALE, b"k")
+            *_, record, age_ms = await _done(client, G, STALE, b"k")
             assert record[0] == b"v"
+            assert 0 <= age_ms < 60_000
 
 
 async def test_clients_of_a_follower_are_told_who_leads_now(tmp_path: Path, ports: PortLease) -> None:

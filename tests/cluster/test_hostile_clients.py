@@ -113,6 +113,7 @@ def put(key: bytes, value: bytes = b"v", session: int = 1, seq: int = 1, acked: 
 
 
 W, G, R, S = protocol.WRITE, protocol.GET, protocol.RANGE, protocol.STATUS
+WATCH = protocol.WATCH
 LIN, STALE = protocol.LINEARIZABLE, protocol.STALE
 
 
@@ -130,14 +131,22 @@ LIN, STALE = protocol.LINEARIZABLE, protocol.STALE
         ((W, 1, b"", b""), "a write has 3 items"),
         ((W, 1, "text"), "expected bytes"),
         ((W, 1, [b"put"]), "expected bytes"),
-        ((G, 1, LIN), "a get has 4 items"),
+        ((G, 1, LIN), "a request of kind 2 has 4 to 6 items"),
         ((G, 1, LIN, "text"), "expected bytes"),
         ((G, 1, LIN, None), "expected bytes"),
-        ((R, 1, LIN, b"", b"", 1), "expected an array of 7"),
-        ((R, 1, LIN, "a", b"", 1, False), "expected bytes"),
-        ((R, 1, LIN, b"", b"", -1, False), "expected a number"),
-        ((R, 1, LIN, b"", b"", 1 << 63, False), "expected a number"),
-        ((R, 1, LIN, b"", b"", 1.5, False), "expected a number"),
+        ((R, 1, LIN, b"", b"", 1), "a request of kind 3 has 7 to 13 items"),
+        ((R, 1, LIN, "a", b"", 1, 0), "expected bytes"),
+        ((R, 1, LIN, b"", b"", -1, 0), "expected a number"),
+        ((R, 1, LIN, b"", b"", 1 << 63, 0), "expected a number"),
+        ((R, 1, LIN, b"", b"", 1.5, 0), "expected a number"),
+        ((R, 1, LIN, b"", b"", 1, "yes"), "expected a number"),
+        ((WATCH, 1, b"", b"", 0), "expected an array of 6"),
+        ((WATCH, 1, b"", b"", -1, 0), "expected a number"),
+        ((WATCH, 1, None, b"", 0, 0), "expected bytes"),
+        ((protocol.CANCEL, 1, "1"), "expected a number"),
+        ((protocol.SYNC, 1), "a sync has 3 or 4 items"),
+        ((protocol.LEASE, 1, LIN), "a request of kind 5 has 4 to 7 items"),
+        ((protocol.LEASES, 1, LIN, "", 0), "expected a number"),
     ],
     ids=str,
 )
@@ -195,7 +204,7 @@ async def test_bytes_that_are_no_request_cost_the_connection(prey: Prey, raw: by
         ((W, msgpack.packb([1, 1, 1, 0, b"k"])), protocol.BAD_REQUEST),
         ((W, msgpack.packb([1, 1, 1, 0, "k", b"v", 0])), protocol.BAD_REQUEST),
         ((W, msgpack.packb([1, 1, 1, 0, b"k", None, 0])), protocol.BAD_REQUEST),
-        ((W, msgpack.packb([1, 1, 1, 0, b"k", b"v", 7])), protocol.BAD_REQUEST),
+        ((W, msgpack.packb([1, 1, 1, 0, b"k", b"v", -7])), protocol.BAD_REQUEST),
         ((W, msgpack.packb([3, 1, 1, 0, b"k", b"v", 9, None])), protocol.BAD_REQUEST),
         ((W, put(b"")), protocol.BAD_REQUEST),
         ((W, put(b"k", session=0)), protocol.BAD_REQUEST),
@@ -210,11 +219,12 @@ async def test_bytes_that_are_no_request_cost_the_connection(prey: Prey, raw: by
         ((G, 7, b"k"), protocol.BAD_REQUEST),
         ((G, "linearizable", b"k"), protocol.BAD_REQUEST),
         ((G, None, b"k"), protocol.BAD_REQUEST),
-        ((R, 7, b"", b"", 1, False), protocol.BAD_REQUEST),
-        ((R, LIN, b"k" * 5_120, b"", 1, False), protocol.TOO_LARGE),
-        ((R, LIN, b"", b"k" * 5_120, 1, False), protocol.TOO_LARGE),
-        ((R, LIN, b"z", b"a", 1, False), protocol.OK),
-        ((R, LIN, b"", b"", (1 << 63) - 1, "yes"), protocol.OK),
+        ((R, 7, b"", b"", 1, 0), protocol.BAD_REQUEST),
+        ((R, LIN, b"k" * 5_120, b"", 1, 0), protocol.TOO_LARGE),
+        ((R, LIN, b"", b"k" * 5_120, 1, 0), protocol.TOO_LARGE),
+        ((R, LIN, b"z", b"a", 1, 0), protocol.OK),
+        ((R, LIN, b"", b"", (1 << 63) - 1, 7), protocol.OK),
+        ((R, LIN, b"", b"", 1, 8), protocol.BAD_REQUEST),
         ((S, "more", "fields"), protocol.OK),
     ],
     ids=lambda value: f"{value!r:.60}",
@@ -291,7 +301,7 @@ async def test_a_client_that_asks_for_everything_and_reads_nothing(prey: Prey, m
         async with plain_client(leader.client_port) as hog:
             hog.pause_reading()
             for _ in range(1_000):
-                hog.ask(R, mode, b"", b"", 0, False)
+                hog.ask(R, mode, b"", b"", 0, 0)
             for number in range(100):
                 await kv.put(b"meanwhile", b"%d" % number)
             assert leader.rss_bytes - rss_bytes < 32 << 20

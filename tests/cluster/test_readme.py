@@ -84,6 +84,13 @@ def test_the_shell_commands_work(reader: Reader) -> None:
     assert "wiped" in reader.paste(five)
 
 
+def test_the_worker_the_host_and_the_onlooker_work(reader: Reader) -> None:
+    out = reader.paste(block("sh", "paxoskv lease grant"))
+    assert out.splitlines()[:3] == ["SUCCESS, revision 1", "put: ok", "incr: 1"]
+    assert out.splitlines()[-2] == "PUT\tjobs/7\tto do"
+    assert re.fullmatch(r"PUT\tjobs/7\tdone under token \d+", out.splitlines()[-1])
+
+
 def test_the_python_program_works(reader: Reader) -> None:
     out = reader.run(sys.executable, "-c", reader.adapt(blocks("python")[0]))
     assert out.splitlines()[0] == "b'blue' 1 1"
@@ -93,3 +100,8 @@ def test_the_python_program_works(reader: Reader) -> None:
 def test_the_blocking_program_works(reader: Reader) -> None:
     out = reader.run(sys.executable, "-c", reader.adapt(block("python", 'kv.put("config/color", "red")')))
     assert out == "b'red'\n"
+
+
+def test_the_program_with_a_transaction_a_watch_and_a_lock_works(reader: Reader) -> None:
+    out = reader.run(sys.executable, "-c", reader.adapt(block("python", "ops.absent")))
+    assert out.splitlines() == ["True 1", "b'jobs/1' b'resize image'", "written by the holder True"]

@@ -98,10 +98,12 @@ class PlainClient(Wire):
         return self.number
 
     async def answer(self, number: int) -> tuple[Any, ...]:
-        """Return what follows the number in the answer to a request; news are skipped."""
+        """Return what follows the number in the answer to a request, or what its watch is told; news are skipped."""
         while True:
             answer = await self.receive()
             assert answer is not None, f"closed instead of an answer to request {number}"
+            if answer[:2] == (0, protocol.EVENTS) and number in answer[4]:
+                return answer[1:]
             if answer[0] == number:
                 return answer[1:]
             assert answer[0] == 0, f"expected the answer to {number}, got {answer}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from paxoskv.kv import commands
+from paxoskv.kv import commands, requests
+from paxoskv.kv.history import Change
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
+from paxoskv.kv.operations import Operation
 from paxoskv.kv.records import Record
 from paxoskv.kv.replies import Reply
 
@@ -49,6 +51,29 @@ class Driver:
     def cas(self, key: bytes, value: bytes, condition: int, operand: bytes | int | None, session: int = 1) -> Reply:
         """Compare and set as the next write of the session."""
         return self.one(commands.cas(session, *self._next(session), key, value, condition, operand))
+
+    def do(self, operation: Operation, session: int = 1) -> Reply:
+        """Carry out an operation or a transaction as the next write of the session."""
+        return self.one(requests.write(session, *self._next(session), operation))
+
+    def grant(self, ttl_ms: int, session: int = 1) -> int:
+        """Grant a lease that must be granted; return its id."""
+        code, _, _, lease, told_ms = self.one(requests.grant(session, *self._next(session), ttl_ms))
+        assert (code, told_ms) == (0, ttl_ms)
+        assert isinstance(lease, int)
+        return lease
+
+    def revoke(self, lease: int, session: int = 1) -> Reply:
+        """Revoke a lease as the next write of the session."""
+        return self.one(requests.revoke(session, *self._next(session), lease))
+
+    def compact(self, revision: int, session: int = 1) -> Reply:
+        """Compact as the next write of the session."""
+        return self.one(requests.compact(session, *self._next(session), revision))
+
+    def changes(self, first: int = 1) -> list[Change]:
+        """Return all that changed from a revision on."""
+        return list(self.machine.events(first, self.machine.revision))
 
     def items(self, start: bytes = b"", end: bytes = b"") -> list[tuple[bytes, Record]]:
         """Return all keys from `start` to before `end` with their records."""

@@ -161,6 +161,14 @@ def test_a_session_keeps_a_bounded_number_of_replies() -> None:
     assert d.one(put(3, b"c", acked=2)) == (APPLIED, 4, 7)
 
 
+def test_the_write_that_all_others_wait_for_has_room() -> None:
+    """Without it nothing could ever be acknowledged, and a session that was filled out of order would stay full."""
+    d = Driver(KvLimits(session_replies_max=2))
+    assert [reply[0] for reply in d.slot(put(2, b"b"), put(3, b"c"), put(4, b"d"))] == [0, 0, TOO_MANY_REPLIES]
+    assert d.one(put(1, b"a"))[0] == APPLIED
+    assert [reply[0] for reply in d.slot(put(5, b"e"), put(4, b"d", acked=3), put(5, b"e"))] == [TOO_MANY_REPLIES, 0, 0]
+
+
 def test_a_session_keeps_a_bounded_number_of_bytes() -> None:
     """Replies of failed compares hold on to values that nobody else needs any more."""
     d = Driver(KvLimits(session_reply_bytes_max=10), sessions=2)
@@ -172,7 +180,7 @@ def test_a_session_keeps_a_bounded_number_of_bytes() -> None:
     assert [failing(1)[0], failing(2)[0], failing(3)[0]] == [COMPARE_FAILED, COMPARE_FAILED, TOO_MANY_REPLIES]
     assert d.put(b"k", b"1234567", session=2)[0] == APPLIED, "other sessions go on"
     assert failing(3, acked=1)[0] == COMPARE_FAILED
-    assert failing(4)[0] == TOO_MANY_REPLIES
+    assert failing(5)[0] == TOO_MANY_REPLIES
     assert failing(4, acked=3)[0] == COMPARE_FAILED
     assert failing(5)[0] == COMPARE_FAILED, "all bytes of acknowledged replies were given back"
 
@@ -231,7 +239,7 @@ def test_expiry_comes_before_the_commands_of_its_batch() -> None:
 def test_every_command_keeps_its_session_alive() -> None:
     """New ones, copies, late ones, refused ones: somebody is there."""
     d = Driver(KvLimits(session_idle_ms=10, session_replies_max=1))
-    for command in (put(2, b"a", acked=1), put(2, b"a"), put(1, b"late"), put(3, b"c")):
+    for command in (put(2, b"a", acked=1), put(2, b"a"), put(1, b"late"), put(4, b"c")):
         d.slot(command, elapsed_ms=10)
     assert d.machine.sessions == 1
     assert d.machine.next_expiry_ms == 51
@@ -297,7 +305,7 @@ class Model:
         if (session, seq) in self.first:
             return self.first[session, seq]
         kept = sum(1 for owner, number in self.first if owner == session and number > settled)
-        return TOO_MANY_REPLIES if kept >= self.replies_max else None
+        return TOO_MANY_REPLIES if kept >= self.replies_max and seq > settled + 1 else None
 
 
 steps = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(0, 5), st.sampled_from([0, 0, 0, 1, 5, 6]))

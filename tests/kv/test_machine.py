@@ -176,7 +176,7 @@ def test_slots_are_applied_in_order(slot: int) -> None:
 
 NEWER = [
     msgpack.packb([99, 1, 2, 0, b"k"]),
-    msgpack.packb([PUT, 1, 2, 0, b"k", b"v", 7]),
+    msgpack.packb([PUT, 1, 2, 0, b"k", b"v", -7]),
     msgpack.packb([PUT, 1, 2, 0, b"k", b"v", 0, "more"]),
     msgpack.packb([CAS, 1, 2, 0, b"k", b"v", 3, None]),
     msgpack.packb({"op": "put"}),

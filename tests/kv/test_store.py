@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from paxoskv.kv import digest
+from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.records import Record
 from paxoskv.kv.store import Store
 
@@ -18,7 +19,7 @@ bounds = st.binary(max_size=3)
 
 def filled(*keys: bytes, value_bytes: int = 10) -> Store:
     """Return a store with these keys, written in the given order."""
-    store = Store()
+    store = Store(KvLimits())
     for key in keys:
         store.put(key, b"v" * value_bytes)
     return store
@@ -34,7 +35,7 @@ class StoreAgainstDict(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store = Store()
+        self.store = Store(KvLimits())
         self.model: dict[bytes, Record] = {}
         self.revision = 0
 

@@ -14,10 +14,14 @@ from paxoskv.kv import commands
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
 from paxoskv.kv.replies import Reply
+from paxoskv.net import protocol
 from paxoskv.node.answers import Waiter
 from paxoskv.node.engine import Engine
+from paxoskv.node.service import Bounds, Service
+from paxoskv.node.turns import Turns
 from paxoskv.paxos.ballot import NO_BALLOT
 from paxoskv.paxos.effects import Load, Write
+from paxoskv.paxos.lease import NO_LEASES, LeaseTerms
 from paxoskv.paxos.log import Log
 from paxoskv.paxos.messages import Message
 from paxoskv.paxos.quorum import Quorums
@@ -59,8 +63,8 @@ class Seat:
     ("applied", slot, replies) and ("reads", ready, failed). Further listeners, like `Proposals`, go into `listeners`.
     """
 
-    def __init__(self, lab: Lab, node: int, members: list[int], machine: Machine) -> None:
-        settings = Settings(node, Quorums.of(members), TIMING)
+    def __init__(self, lab: Lab, node: int, members: list[int], machine: Machine, lease: LeaseTerms) -> None:
+        settings = Settings(node, Quorums.of(members), TIMING, lease=lease)
         self.events: list[Event] = []
         self.listeners: list[Any] = []
         self.disk = Disk()
@@ -135,7 +139,11 @@ class Lab:
     """
 
     def __init__(
-        self, count: int = 1, limits: KvLimits | None = None, machine: Callable[[KvLimits], Machine] = Machine
+        self,
+        count: int = 1,
+        limits: KvLimits | None = None,
+        machine: Callable[[KvLimits], Machine] = Machine,
+        lease: LeaseTerms = NO_LEASES,
     ) -> None:
         self.now_s = 100.0
         self.wire: list[tuple[int, int, Message]] = []
@@ -143,7 +151,7 @@ class Lab:
         self._turn: list[Callable[[], None]] = []
         self._alarms: list[Alarm] = []
         members = list(range(1, count + 1))
-        self.seats = {node: Seat(self, node, members, machine(limits or KvLimits())) for node in members}
+        self.seats = {node: Seat(self, node, members, machine(limits or KvLimits()), lease) for node in members}
         self.seat = self.seats[1]
         self.engine = self.seat.engine
         self.disk = self.seat.disk
@@ -208,14 +216,28 @@ class Lab:
 
 
 class Answers:
-    """A sink that keeps what it is told: request number -> (status, ...). held: what waits for room."""
+    """A sink that keeps what it is told: request number -> (status, ...). held: what waits for room.
+
+    pushed: what it was told without having asked, decoded, in order.
+    """
 
     def __init__(self) -> None:
         self.got: dict[int, tuple[Any, ...]] = {}
+        self.pushed: list[tuple[Any, ...]] = []
         self.is_writable = True
-        self.held: list[Callable[[], None]] = []
+        self.held: list[Callable[[], object]] = []
 
-    def hold(self, work: Callable[[], None]) -> None:
+    def push(self, payload: bytes) -> None:
+        self.pushed.append(protocol.decode(payload))
+
+    def make_room(self) -> None:
+        """Be writable again, and have done what waits for it."""
+        self.is_writable = True
+        held, self.held = self.held, []
+        for work in held:
+            work()
+
+    def hold(self, work: Callable[[], object]) -> None:
         self.held.append(work)
 
     def answer(self, number: int, *fields: Any) -> None:
@@ -230,6 +252,22 @@ class Answers:
     def statuses(self) -> dict[int, int]:
         """The status of every answered request."""
         return {number: fields[0] for number, fields in self.got.items()}
+
+
+BOUNDS = Bounds(64 << 20, 1_000, 100)
+
+
+def serve(
+    lab: Lab,
+    limits: KvLimits,
+    forward: Callable[[int, int, bytes], bool],
+    turns: Turns | None = None,
+    bounds: Bounds = BOUNDS,
+) -> Service:
+    """Return what serves the clients of a lab's first node. turns: whose they are, the lab's own if None."""
+    service = Service(lab.engine, limits, bounds, forward, lambda: {"node": 1}, lab.clock, turns or lab)
+    lab.seat.listeners.append(service)
+    return service
 
 
 OPEN = commands.open_session()

@@ -11,15 +11,13 @@ import pytest
 from paxoskv.kv import commands
 from paxoskv.kv.limits import KvLimits
 from paxoskv.kv.machine import Machine
+from paxoskv.kv.queries import Page, Query
 from paxoskv.net import protocol, stream
 from paxoskv.net.frames import frame
-from paxoskv.node.clients import Clients, ClientStream
-from paxoskv.node.forwards import Forwards
-from paxoskv.node.proposals import Proposals
-from paxoskv.node.readgate import ReadGate
-from paxoskv.node.requests import Requests
+from paxoskv.node.clients import PAUSE_BYTES, Clients, ClientStream
+from paxoskv.node.service import Bounds
 from tests.cluster.wire import PlainClient, Wire, plain_client, wire
-from tests.node.kit import OPEN, Event, Lab
+from tests.node.kit import OPEN, Event, Lab, serve
 from tests.support import LOOPBACK, eventually
 
 LIMITS = KvLimits(key_bytes_max=64, value_bytes_max=1 << 17)
@@ -32,9 +30,9 @@ class CountingMachine(Machine):
 
     ranges = 0
 
-    def range(self, *arguments: Any) -> Any:
+    def query(self, query: Query) -> Page:
         self.ranges += 1
-        return super().range(*arguments)
+        return super().query(query)
 
 
 class Port:
@@ -43,14 +41,18 @@ class Port:
     def __init__(self) -> None:
         self.lab = Lab(1, LIMITS, CountingMachine)
         self.lab.elect()
-        engine, loop = self.lab.engine, asyncio.get_running_loop()
         self.lab.disk.note = self._sync_soon
-        proposals = Proposals(engine, LIMITS, 1 << 20, self.lab.clock, loop.call_soon, loop.call_later)
-        reads = ReadGate(engine, loop.call_soon)
-        self.lab.seat.listeners += [proposals, reads]
+        bounds = Bounds(1 << 20, 1_000, 100)
+        self.service = serve(self.lab, LIMITS, self._no_link, asyncio.get_running_loop(), bounds)
         self.leader = (1, "127.0.0.1:7301")
-        requests = Requests(engine, proposals, Forwards(self._no_link, 1), reads, LIMITS, lambda: {"node": 1})
-        self.clients = Clients(requests, ("c1", 1), lambda: self.leader, REQUESTS_MAX, CONNECTIONS_MAX)
+        self.clients = Clients(
+            self.service.requests,
+            self.service.watch_requests,
+            ("c1", 1),
+            lambda: self.leader,
+            REQUESTS_MAX,
+            CONNECTIONS_MAX,
+        )
         self.number = 0
 
     @property
@@ -97,7 +99,7 @@ async def fill(port: Port, count: int, value_bytes: int) -> None:
 
 def ranges(numbers: range, mode: int) -> bytes:
     """Return the frames of range requests over everything."""
-    return b"".join(frame(protocol.encode(protocol.RANGE, number, mode, b"", b"", 0, False)) for number in numbers)
+    return b"".join(frame(protocol.encode(protocol.RANGE, number, mode, b"", b"", 0, 0)) for number in numbers)
 
 
 async def test_the_welcome_names_cluster_node_and_leader(port: Port) -> None:
@@ -191,6 +193,42 @@ async def test_what_a_client_wanted_to_read_is_forgotten_when_it_goes(port: Port
     await client.close()
     await eventually(lambda: not len(port.clients))
     assert port.served == served
+
+
+class Deaf(asyncio.Transport):
+    """A transport that takes everything and notices nothing before the turn is over, as uvloop's does."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def abort(self) -> None:
+        pass
+
+
+async def test_what_one_turn_may_bring_is_bounded_whatever_the_transport_notices(port: Port) -> None:
+    """H5, P33: a page after the other would be made in one turn of the loop, for somebody who reads nothing."""
+    stream = ClientStream(port.clients)
+    stream.connection_made(Deaf())
+    states, made = [], []
+    for size_bytes in (PAUSE_BYTES - 100, 100):
+        stream.push(b"x" * size_bytes)
+        states.append(stream.is_writable)
+    stream.hold(lambda: made.append(stream.is_writable))
+    assert (states, made) == ([True, False], [])
+    await eventually(lambda: made)
+    assert made == [True]
+    stream.abort("the test is over")
+    assert not stream.is_writable
+    stream.connection_lost(None)
 
 
 async def test_a_hello_for_the_peer_port_is_told_so(port: Port) -> None:

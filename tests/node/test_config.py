@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from paxoskv.node.clock import boottime, clock_for
 from paxoskv.node.config import ConfigError, NodeConfig, load, settings
+from paxoskv.node.exits import USAGE, NodeFailure
+from paxoskv.paxos.lease import NO_LEASES, LeaseTerms
 
 MEMBERS = "1=127.0.0.1:7401,2=127.0.0.1:7402,3=127.0.0.1:7403"
 FLAGS = {"node": "1", "dir": "data", "cluster": MEMBERS}
@@ -223,11 +227,64 @@ def test_the_cluster_id_does_not_depend_on_the_order_of_the_list() -> None:
         {"cluster": {1: "127.0.0.1:7401", 2: "127.0.0.1:7402"}},
         {"phase2_quorum": 3},
         {"session_idle_s": 60.0},
+        {"sessions_max": 99},
+        {"leases_max": 99},
+        {"lease_reads": True},
     ],
 )
 def test_whatever_all_members_must_agree_on_changes_the_cluster_id(given: dict[str, Any]) -> None:
     """P34; and P26: replicas that expire sessions at different times would diverge."""
     assert config(**given).cluster_id != config().cluster_id
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"history_events_max": 99},
+        {"history_bytes_max": 9_999},
+        {"txn_operations_max": 9},
+        {"lease_ttl_s_min": 2.0},
+        {"watches_max": 9},
+        {"watches_per_connection_max": 9},
+    ],
+)
+def test_what_members_may_differ_in_does_not_change_it(given: dict[str, Any]) -> None:
+    assert config(**given).cluster_id == config().cluster_id
+
+
+@pytest.mark.parametrize("given", [{"lease_s": 0.3}, {"clock_drift_max": 0.02}])
+def test_what_a_lease_is_belongs_to_the_identity_where_leases_are_granted(given: dict[str, Any]) -> None:
+    """P24: who has granted a longer one in an earlier life must not wait for a shorter one, nor forget it."""
+    assert config(lease_reads=True, **given).cluster_id != config(lease_reads=True).cluster_id
+    assert config(**given).cluster_id == config().cluster_id
+
+
+def test_leases_are_granted_only_if_asked_for() -> None:
+    assert config().lease == NO_LEASES
+    assert config(lease_reads=True).lease == LeaseTerms(0.2, 0.01)
+
+
+@pytest.mark.parametrize("lease_s", [0.09, 0.41])
+def test_a_lease_lasts_for_some_heartbeats_and_no_longer_than_the_patience(lease_s: float) -> None:
+    """A longer one would delay elections."""
+    with pytest.raises(ConfigError, match="is not between 2 times heartbeat_s"):
+        config(lease_reads=True, lease_s=lease_s)
+    config(lease_s=lease_s)
+
+
+def test_leases_need_a_clock_that_goes_on_while_the_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P24."""
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    clock_for(leases=False)
+    with pytest.raises(NodeFailure, match="CLOCK_BOOTTIME") as raised:
+        clock_for(leases=True)
+    assert raised.value.code == USAGE
+
+
+def test_the_clock_of_a_lease_is_the_one_that_counts_suspended_time() -> None:
+    assert clock_for(leases=True) is boottime
+    assert clock_for(leases=False) is time.monotonic
+    assert boottime() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=10)
 
 
 def test_routes_say_where_to_dial_and_leave_the_identity_alone(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
-from paxoskv.kv import commands
+from paxoskv.kv import commands, requests
 from paxoskv.kv.limits import KvLimits
 from paxoskv.net import protocol
 from paxoskv.node.gathering import COMMANDS_MIN, WAIT_S
 from paxoskv.node.proposals import PIPELINED_COMMANDS, Proposals
-from tests.node.kit import OPEN, Answers, Lab
+from tests.node.kit import OPEN, TICK_S, Answers, Lab
 
 IDLE_MS = 1_000
 
@@ -301,6 +301,112 @@ def test_a_new_leader_starts_the_clock_of_sessions_that_it_found() -> None:
         desk.proposals.on_timer()
         desk.settle()
     assert desk.lab.engine.machine.sessions == 0
+
+
+# Leases (P18, P26)
+
+
+def lease_of(desk: Desk, session: int, ttl_ms: int = 5_000) -> int:
+    """Grant a lease; return its id."""
+    (number,) = desk.submit(requests.grant(session, 1, 0, ttl_ms))
+    desk.settle()
+    lease: int = desk.answers.got[number][2][3]
+    return lease
+
+
+def test_a_new_leader_extends_all_leases_with_its_first_batch_and_answers_only_who_asked() -> None:
+    """While nobody led, nobody could renew a lease; the time before counts for nothing."""
+    desk = Desk(leases_max=9)
+    session = desk.session()
+    lease = lease_of(desk, session)
+    desk.lab.now_s += 0.9
+    (number,) = desk.submit(commands.put(session, 2, 1, b"k", b"v"))
+    desk.settle()
+    view = desk.lab.engine.machine.lease(lease)
+    assert view is not None
+    assert view.remaining_ms == 4_100
+    desk.lab.engine.step_down()
+    desk.settle()
+    desk.lab.elect()
+    first, second = desk.submit(commands.put(session, 3, 2, b"a", b"v"), commands.delete(session, 4, 2, b"b"))
+    desk.settle()
+    view = desk.lab.engine.machine.lease(lease)
+    assert view is not None
+    assert view.remaining_ms == 5_000
+    assert [desk.answers.got[number][2][0] for number in (number, first, second)] == [0, 0, 0]
+    assert desk.answers.got[second][2][3] == 0, "the reply of a delete, not of what stood before it"
+    assert desk.batches()[-1] == 3
+    desk.submit(commands.put(session, 5, 4, b"a", b"v"))
+    desk.settle()
+    assert desk.batches()[-1] == 1, "once in a leadership"
+
+
+def test_a_lease_in_a_recovered_slot_is_extended_too() -> None:
+    """The new leader has not applied that slot when it makes its first batch, and knows of no lease (P18)."""
+    desk = Desk(nodes=3)
+    session = desk.session()
+    lab = desk.lab
+    lab.engine.step_down()
+    lab.settle()
+    lab.elect(2)
+    lab.seats[2].engine.propose(commands.encode_batch(0, [requests.grant(session, 1, 0, 5_000)]))
+    lab.deliver()
+    for seat in lab.seats.values():
+        seat.disk.sync()
+    lab.wire.clear()  # voted for, and nobody hears of it
+    while not lab.engine.leads:
+        lab.now_s += TICK_S
+        lab.engine.on_timer()
+        lab.deliver()
+        for seat in lab.seats.values():
+            seat.disk.sync()
+    assert lab.engine.machine.leases == 0
+    desk.batches()
+    desk.submit(commands.put(session, 2, 0, b"k", b"v"))
+    lab.end_turn()
+    desk.settle()
+    assert lab.engine.machine.leases == 1
+    assert desk.batches() == [1, 2], "the grant, then what extends it with the put"
+
+
+def test_without_leases_a_leadership_begins_with_what_it_was_asked_for() -> None:
+    desk = Desk()
+    desk.lab.engine.step_down()
+    desk.settle()
+    desk.lab.elect()
+    desk.batches()
+    desk.submit(OPEN)
+    desk.settle()
+    assert desk.batches() == [1]
+
+
+def test_a_lease_expires_by_the_log_and_by_nothing_else() -> None:
+    """P18, P26: whatever its clock says, a node that cannot write revokes nothing."""
+    desk = Desk(nodes=3)
+    session = desk.session()
+    lease = lease_of(desk, session, 600)
+    machine = desk.lab.engine.machine
+    desk.lab.cut = {1}
+    desk.lab.now_s += 3_600
+    for _ in range(3):
+        desk.proposals.on_timer()
+        desk.settle()
+    assert machine.lease(lease) is not None
+    desk.lab.cut = set()
+    desk.lab.engine.step_down()
+    desk.settle()
+    desk.lab.elect()
+    desk.proposals.on_timer()
+    desk.settle()
+    assert machine.lease(lease) is not None, "the new leadership begins with the whole time"
+    for _ in range(13):
+        assert machine.lease(lease) is not None
+        desk.lab.now_s += 0.05
+        desk.lab.engine.on_timer()
+        desk.settle()
+        desk.proposals.on_timer()
+        desk.settle()
+    assert machine.lease(lease) is None
 
 
 # Leadership lost

@@ -9,34 +9,28 @@ import pytest
 
 from paxoskv.kv import commands
 from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.operations import KEYS_ONLY
 from paxoskv.net import protocol
 from paxoskv.net.protocol import ProtocolError
-from paxoskv.node.forwards import Forwards
-from paxoskv.node.proposals import Proposals
-from paxoskv.node.readgate import ReadGate
-from paxoskv.node.requests import Requests
-from tests.node.kit import OPEN, Answers, Lab
+from paxoskv.node.reads import PAGE_KEYS_MAX
+from paxoskv.paxos.lease import NO_LEASES, LeaseTerms
+from tests.node.kit import OPEN, Answers, Lab, serve
 
 LIMITS = KvLimits(key_bytes_max=32, value_bytes_max=1 << 20)
 W, G, R, S = protocol.WRITE, protocol.GET, protocol.RANGE, protocol.STATUS
-LIN, STALE = protocol.LINEARIZABLE, protocol.STALE
+LIN, LEASE, STALE = protocol.LINEARIZABLE, protocol.LEASE_READ, protocol.STALE
 
 
 class Desk:
     """The requests of node 1 of a lab. forwarded: (leader, command) of all that was passed on."""
 
-    def __init__(self, nodes: int = 1, leader: int | None = 1) -> None:
-        self.lab = Lab(nodes, LIMITS)
+    def __init__(self, nodes: int = 1, leader: int | None = 1, lease: LeaseTerms = NO_LEASES) -> None:
+        self.lab = Lab(nodes, LIMITS, lease=lease)
         self.forwarded: list[tuple[int, bytes]] = []
         self.answers = Answers()
         self._numbers = count(1)
-        engine = self.lab.engine
-        proposals = Proposals(engine, LIMITS, 64 << 20, self.lab.clock, self.lab.call_soon, self.lab.call_later)
-        reads = ReadGate(engine, self.lab.call_soon)
-        self.lab.seat.listeners += [proposals, reads]
-        self.requests = Requests(
-            engine, proposals, Forwards(self._forward, 64 << 20), reads, LIMITS, lambda: {"node": 1}
-        )
+        self.service = serve(self.lab, LIMITS, self._forward)
+        self.requests = self.service.requests
         if leader is not None:
             self.lab.elect(leader)
 
@@ -103,8 +97,25 @@ def test_the_leader_proposes_what_was_passed_on_and_checks_it_again() -> None:
 def test_a_stale_read_asks_nobody() -> None:
     desk = Desk(nodes=3, leader=None)
     assert desk.ask(G, STALE, b"k")[0] == protocol.OK
-    assert desk.ask(R, STALE, b"", b"", 0, False)[0] == protocol.OK
+    assert desk.ask(R, STALE, b"", b"", 0, 0)[0] == protocol.OK
     assert desk.ask(G, LIN, b"k")[0] == protocol.UNAVAILABLE
+
+
+def test_a_read_under_a_lease_is_refused_with_the_remedy_where_none_is_granted() -> None:
+    """P24: only as an option that somebody has chosen, since it trusts clocks."""
+    desk = Desk()
+    for answer in (desk.ask(G, LEASE, b"k"), desk.ask(R, LEASE, b"", b"", 0, 0)):
+        assert answer[0] == protocol.BAD_REQUEST
+        assert "--lease-reads" in answer[1]
+        assert "clock_drift_max" in answer[1]
+
+
+def test_reads_under_a_lease_are_answered_like_others() -> None:
+    desk = Desk(nodes=3, lease=LeaseTerms(0.3, 0.01))
+    desk.lab.settle()
+    assert desk.ask(G, LEASE, b"k") == desk.ask(G, LIN, b"k")
+    assert desk.ask(R, LEASE, b"", b"", 0, 0) == desk.ask(R, LIN, b"", b"", 0, 0)
+    assert desk.ask(G, LEASE, b"")[0] == protocol.BAD_REQUEST
 
 
 def test_status_is_answered_whoever_leads() -> None:
@@ -128,10 +139,10 @@ def test_a_get_tells_the_record_and_where_it_stands() -> None:
 def test_a_range_comes_in_pages(mode: int) -> None:
     desk = Desk()
     desk.fill(10)
-    *_, first, more = desk.ask(R, mode, b"k", b"", 4, False)
-    assert ([key for key, _ in first], more) == ([b"k%05d" % number for number in (1, 2, 3, 4)], True)
-    *_, rest, more = desk.ask(R, mode, first[-1][0] + b"\0", b"k00009", 0, True)
-    assert ([key for key, _ in rest], more) == ([b"k%05d" % number for number in (5, 6, 7, 8)], False)
+    first, count, resume = desk.ask(R, mode, b"k", b"", 4, 0)[4:7]
+    assert ([key for key, _ in first], count, resume) == ([b"k%05d" % number for number in (1, 2, 3, 4)], 4, b"k00005")
+    rest, count, resume = desk.ask(R, mode, resume, b"k00009", 0, KEYS_ONLY)[4:7]
+    assert ([key for key, _ in rest], count, resume) == ([b"k%05d" % number for number in (5, 6, 7, 8)], 4, None)
     assert {record[0] for _, record in rest} == {b""}
 
 
@@ -139,12 +150,12 @@ def test_a_page_has_a_bounded_size_whatever_is_asked_for() -> None:
     """H4: a few large values, or a great many small ones."""
     desk = Desk()
     desk.fill(8, b"x" * 300_000)
-    *_, entries, more = desk.ask(R, LIN, b"", b"", (1 << 63) - 1, False)
-    assert (len(entries), more) == (3, True)
+    *_, entries, count, resume = desk.ask(R, LIN, b"", b"", (1 << 63) - 1, 0)
+    assert (len(entries), count, resume) == (3, 3, b"k00004")
     desk = Desk()
-    desk.fill(10_001)
-    *_, entries, more = desk.ask(R, LIN, b"", b"", 0, True)
-    assert (len(entries), more) == (10_000, True)
+    desk.fill(PAGE_KEYS_MAX + 1)
+    *_, entries, count, resume = desk.ask(R, LIN, b"", b"", 0, KEYS_ONLY)
+    assert (len(entries), count, resume) == (PAGE_KEYS_MAX, PAGE_KEYS_MAX, b"k%05d" % (PAGE_KEYS_MAX + 1))
 
 
 # What is wrong
@@ -160,9 +171,9 @@ def test_a_page_has_a_bounded_size_whatever_is_asked_for() -> None:
         ((G, LIN, b""), protocol.BAD_REQUEST),
         ((G, LIN, b"k" * 33), protocol.TOO_LARGE),
         ((G, 1, b"k"), protocol.BAD_REQUEST),
-        ((R, LIN, b"k" * 34, b"", 1, False), protocol.TOO_LARGE),
-        ((R, LIN, b"", b"k" * 34, 1, False), protocol.TOO_LARGE),
-        ((R, 1, b"", b"", 1, False), protocol.BAD_REQUEST),
+        ((R, LIN, b"k" * 34, b"", 1, 0), protocol.TOO_LARGE),
+        ((R, LIN, b"", b"k" * 34, 1, 0), protocol.TOO_LARGE),
+        ((R, 1, b"", b"", 1, 0), protocol.BAD_REQUEST),
         ((0,), protocol.BAD_REQUEST),
         ((77,), protocol.BAD_REQUEST),
         (("GET",), protocol.BAD_REQUEST),
@@ -185,11 +196,13 @@ def test_a_wrong_request_is_answered_once_and_for_all(request_fields: tuple[Any,
         (G, LIN),
         (G, LIN, "text"),
         (G, LIN, b"k", b"k"),
+        (G, LIN, b"k", 0, 0, 0),
+        (R, LIN, b"", b"", 1, False),
         (R, LIN, b"", b"", 1),
-        (R, LIN, None, b"", 1, False),
-        (R, LIN, b"", b"", "1", False),
-        (R, LIN, b"", b"", -1, False),
-        (R, LIN, b"", b"", 1 << 63, False),
+        (R, LIN, None, b"", 1, 0),
+        (R, LIN, b"", b"", "1", 0),
+        (R, LIN, b"", b"", -1, 0),
+        (R, LIN, b"", b"", 1 << 63, 0),
     ],
     ids=str,
 )
@@ -200,5 +213,5 @@ def test_a_request_of_another_shape_is_a_fault_of_the_connection(request_fields:
 
 def test_bounds_of_a_range_may_be_just_after_the_longest_key() -> None:
     desk = Desk()
-    assert desk.ask(R, LIN, b"k" * 32 + b"\0", b"", 1, False)[0] == protocol.OK
-    assert desk.ask(R, LIN, b"z", b"a", 1, False)[4:] == ([], False)
+    assert desk.ask(R, LIN, b"k" * 32 + b"\0", b"", 1, 0)[0] == protocol.OK
+    assert desk.ask(R, LIN, b"z", b"a", 1, 0)[4:] == ([], 0, None)

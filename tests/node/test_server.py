@@ -15,7 +15,7 @@ import pytest
 
 import paxoskv
 from paxoskv.errors import OutcomeUnknown, Unavailable
-from paxoskv.kv import commands
+from paxoskv.kv import commands, requests
 from paxoskv.kv.machine import Machine
 from paxoskv.net import protocol
 from paxoskv.node import server
@@ -93,6 +93,19 @@ async def test_a_node_alone_is_a_cluster_and_keeps_its_data(tmp_path: Path, port
         await kv.put("k", "v")
     async with running(config), paxoskv.connect(config.listen_client) as kv:
         assert (await kv.get("k")).value == b"v"
+
+
+async def test_the_status_counts_leases_and_watches(tmp_path: Path, ports: PortLease) -> None:
+    config = config_in(tmp_path, ports)
+    async with running(config), plain_client(port_of(config)) as client:
+        session = (await client.request(protocol.WRITE, commands.open_session()))[2][3]
+        await client.request(protocol.WRITE, requests.grant(session, 1, 0, 60_000))
+        await client.request(protocol.WRITE, commands.put(session, 2, 1, b"k", b"v"))
+        await client.request(protocol.WRITE, requests.compact(session, 3, 2, 1))
+        assert (await client.request(protocol.WATCH, b"", b"", 0, 0))[0] == protocol.OK
+        _, status = await client.request(protocol.STATUS)
+        counted = [status[field] for field in ("leases", "watches", "watches_behind", "compacted_revision")]
+        assert counted == [1, 1, 0, 1]
 
 
 async def test_after_its_end_nothing_of_it_is_left(tmp_path: Path, ports: PortLease) -> None:

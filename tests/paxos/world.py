@@ -7,12 +7,13 @@ time pass and carries everything; `deliver`, `take` and `drop` pick single messa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
 from paxoskv.paxos.ballot import NodeId, Slot, Value, Vote
 from paxoskv.paxos.effects import Effects, Load, Write
+from paxoskv.paxos.lease import NO_LEASES, LeaseTerms
 from paxoskv.paxos.log import Log
 from paxoskv.paxos.messages import Ask, Envelope, Grant, Heartbeat, HeartbeatAck, Learn, Message
 from paxoskv.paxos.quorum import Quorums
@@ -54,9 +55,20 @@ class Cluster:
     """Nodes 1..nodes. `chosen` is what the oracle knows to be chosen, by slot."""
 
     def __init__(
-        self, nodes: int = 3, *, phase2: int | None = None, window: int = 16, seed: int = 1, forgetful: bool = False
+        self,
+        nodes: int = 3,
+        *,
+        phase2: int | None = None,
+        window: int = 16,
+        seed: int = 1,
+        forgetful: bool = False,
+        lease: LeaseTerms = NO_LEASES,
+        rates: Mapping[NodeId, float] | None = None,
     ) -> None:
-        """forgetful: a restart loses the whole memory, as no acceptor may (to show that it is seen)."""
+        """forgetful: a restart loses the whole memory, as no acceptor may (to show that it is seen).
+
+        rates: of clocks that run fast or slow.
+        """
         self.quorums = Quorums.of(range(1, nodes + 1), phase2)
         self.oracle = Oracle(self.quorums)
         self.now = 1000.0
@@ -65,6 +77,8 @@ class Cluster:
         self.reads_done: dict[int, str] = {}
         self._cut: set[tuple[NodeId, NodeId]] = set()
         self._window = window
+        self._lease = lease
+        self._rates = rates or {}
         self._rng = Random(seed)
         self._forgetful = forgetful
         self._next_token = 0
@@ -97,6 +111,14 @@ class Cluster:
             and frm in (None, packet.frm)
         ]
 
+    def local_s(self, node: NodeId) -> float:
+        """What the clock of a node shows."""
+        return self.now * self._rates.get(node, 1.0)
+
+    def has_lease(self, node: NodeId) -> bool:
+        """Whether a node would answer reads without asking."""
+        return self.nodes[node].up and self.replica(node).has_lease(self.local_s(node))
+
     # The wire
 
     def take(self, *kinds: type[Message], to: NodeId | None = None, frm: NodeId | None = None) -> list[Packet]:
@@ -125,7 +147,7 @@ class Cluster:
         """Give a packet to its addressee, unless that is down or paused."""
         node = self.nodes[packet.to]
         if node.up and not node.paused:
-            self.carry_out(node, node.replica.on_message(packet.frm, packet.message, self.now))
+            self.carry_out(node, node.replica.on_message(packet.frm, packet.message, self.local_s(node.id)))
 
     def settle(self) -> None:
         """Deliver everything until the wire is empty; no time passes."""
@@ -164,7 +186,7 @@ class Cluster:
         """Call every timer, but for those that are `late`."""
         for node in self.nodes.values():
             if node.up and not node.paused and node.id not in late:
-                self.carry_out(node, node.replica.on_timer(self.now))
+                self.carry_out(node, node.replica.on_timer(self.local_s(node.id)))
 
     def tick_until(self, what: str, *, within_s: float = 4 * TIMEOUT_S, **wanted: object) -> None:
         """Tick until `leader=N` leads, or one of `leader_in=(...)`; fail after `within_s`."""
@@ -185,7 +207,7 @@ class Cluster:
         """Make `node` the leader of everybody it can reach: the others keep their Asks to themselves."""
         for leader in self.leaders():
             if leader != node:
-                self.carry_out(self.nodes[leader], self.replica(leader).step_down(self.now))
+                self.carry_out(self.nodes[leader], self.replica(leader).step_down(self.local_s(leader)))
         deadline_s = self.now + 4 * TIMEOUT_S
         while self.leaders() != [node] or not self.replica(node).can_propose():
             assert self.now < deadline_s, f"node {node} was not elected; leaders {self.leaders()}"
@@ -205,7 +227,7 @@ class Cluster:
         others = [packet for packet in self.wire if not isinstance(packet.message, Heartbeat | HeartbeatAck)]
         self.wire.clear()
         if self.replica(node).role is not Role.FOLLOWER:
-            self.carry_out(self.nodes[node], self.replica(node).step_down(self.now))
+            self.carry_out(self.nodes[node], self.replica(node).step_down(self.local_s(node)))
         deadline_s = self.now + 4 * TIMEOUT_S
         while self.replica(node).role is not Role.CANDIDATE:
             assert self.now < deadline_s, f"node {node} did not become a candidate"
@@ -234,7 +256,7 @@ class Cluster:
 
     def propose(self, node: NodeId, value: Value) -> Slot:
         """Propose at a leader; its messages lie on the wire. Returns the slot."""
-        slot, out = self.replica(node).propose(value, self.now)
+        slot, out = self.replica(node).propose(value, self.local_s(node))
         self.carry_out(self.nodes[node], out)
         return slot
 
@@ -250,7 +272,7 @@ class Cluster:
         self._next_token += 1
         token = self._next_token
         self.nodes[node].read_floors[token] = self.oracle.acknowledged_slot
-        self.carry_out(self.nodes[node], self.replica(node).read(token, self.now))
+        self.carry_out(self.nodes[node], self.replica(node).read(token, self.local_s(node)))
         return token
 
     # Disks and processes
@@ -272,11 +294,11 @@ class Cluster:
             ticket, records = one.cache.popleft()
             for record in records:
                 one.journal.write(record)
-            one.replica.on_written(ticket, self.now)
+            one.replica.on_written(ticket, self.local_s(node))
             while one.waiting and one.waiting[0][0] <= ticket:
                 own += self._send(one, one.waiting.popleft()[1])
         for message in own:
-            self.carry_out(one, one.replica.on_message(one.id, message, self.now))
+            self.carry_out(one, one.replica.on_message(one.id, message, self.local_s(node)))
 
     def crash(self, node: NodeId) -> None:
         """The process ends at once; what is not durable is lost."""
@@ -318,9 +340,9 @@ class Cluster:
         self.oracle.on_recovered(node.id, journal)
         readable_slot, known_slot = min(journal.readable_slot, journal.commit_slot), journal.commit_slot
         log = Log(readable_slot, journal.open_votes(), journal.damaged, journal.compacted_slot, known_slot)
-        settings = Settings(node.id, self.quorums, Timing(), self._window)
+        settings = Settings(node.id, self.quorums, Timing(), self._window, self._lease)
         rng = Random(self._rng.getrandbits(64))
-        node.replica = Replica(settings, log, journal.recovered_promise(), rng, self.now)
+        node.replica = Replica(settings, log, journal.recovered_promise(), rng, self.local_s(node.id))
 
     # Effects, in the order of their fields
 
@@ -345,10 +367,17 @@ class Cluster:
         self._finish_reads(node, out)
         if node.replica.role is Role.LEADER:
             self.oracle.on_leader(node.id, node.life, node.replica.ballot)
+            self._check_leases(node)
         for message in own:
-            self.carry_out(node, node.replica.on_message(node.id, message, self.now))
+            self.carry_out(node, node.replica.on_message(node.id, message, self.local_s(node.id)))
         if node.cache and not node.disk_held:
             self.sync(node.id)
+
+    def _check_leases(self, leader: Node) -> None:
+        """Nobody is chosen while a leader of a lower ballot has a lease (P24)."""
+        for other in self.nodes:
+            if self.has_lease(other) and self.replica(other).ballot < leader.replica.ballot:
+                raise AssertionError(f"node {leader.id} leads while node {other} has a lease")
 
     def _send(self, node: Node, envelopes: list[Envelope]) -> list[Message]:
         """Lay messages on the wire; return those to the node itself."""
@@ -364,11 +393,11 @@ class Cluster:
     def _answer_load(self, node: Node, load: Load) -> None:
         votes = tuple(self._readable(node.journal, load))
         if not votes and load.from_slot in node.journal.damaged:
-            self.carry_out(node, node.replica.on_damaged([load.from_slot], self.now))
+            self.carry_out(node, node.replica.on_damaged([load.from_slot], self.local_s(node.id)))
         log = node.replica.log
         learn = Learn(log.commit_slot, log.compacted_slot, votes)
         if load.to == node.id:
-            self.carry_out(node, node.replica.on_message(node.id, learn, self.now))
+            self.carry_out(node, node.replica.on_message(node.id, learn, self.local_s(node.id)))
         else:
             self._send(node, [Envelope(load.to, learn)])
 

@@ -7,7 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from paxoskv.kv import commands, requests
 from paxoskv.kv.limits import KvLimits
+from paxoskv.kv.machine import Machine
 from paxoskv.paxos.ballot import NO_BALLOT, NOOP, Ballot, Vote
 from paxoskv.paxos.effects import Effects, SaveVote
 from paxoskv.paxos.log import Log
@@ -43,10 +45,10 @@ class FakeDisk:
 class Bench:
     """Three nodes that only say what a test tells them to."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: KvLimits = KvLimits()) -> None:  # noqa: B008 - limits never change
         self.world = World(seed=1)
         quorums = Quorums.of((1, 2, 3))
-        self.oracle = Oracle(self.world, quorums, Model(KvLimits()))
+        self.oracle = Oracle(self.world, quorums, Model(limits))
         self.disks = {node: FakeDisk() for node in quorums.members}
         self.oracle.disks = cast("dict[int, Disk]", self.disks)
         self.replicas = {
@@ -254,3 +256,80 @@ def test_two_leaders_of_one_ballot_are_seen(monkeypatch: pytest.MonkeyPatch) -> 
         bench.replicas[node].role = Role.LEADER
         bench.oracle.on_step(bench.replicas[node], Effects(role_changed=True))
     assert bench.verdict == "I12"
+
+
+class Tenant(Bench):
+    """A log, from slot 1 on, and a machine that applies it; `pass_s` is the time before each proposal."""
+
+    def __init__(self, expiry_keys_max: int = 100) -> None:
+        limits = KvLimits(lease_ttl_ms_min=1, expiry_keys_max=expiry_keys_max)
+        super().__init__(limits)
+        self._machine = Machine(limits)
+        self._slot = 0
+
+    @property
+    def leases(self) -> int:
+        """How many exist."""
+        return self._machine.leases
+
+    def go_on(self, ballot: Ballot, elapsed_ms: int, *batch: bytes, pass_s: float = 0.0) -> None:
+        """A leader proposes a batch, which is chosen and applied."""
+        self.world.now += pass_s
+        self._slot += 1
+        value = commands.encode_batch(elapsed_ms, list(batch))
+        self.choose(ballot, self._slot, value)
+        self.oracle.on_applied(1, self._slot, value, self._machine.apply(self._slot, value), self._machine)
+
+
+GRANT = (commands.open_session(), requests.grant(1, 1, 0, 500))
+
+
+def test_a_lease_that_ends_in_its_time_passes() -> None:
+    bench = Tenant()
+    bench.go_on(B1, 0, *GRANT)
+    bench.go_on(B1, 501, pass_s=0.501)
+    assert bench.verdict == ""
+
+
+def test_a_lease_that_ends_before_its_time_by_any_clock_is_seen() -> None:
+    """I8: log time runs ahead of the world, as it would for a leader that counts too much."""
+    bench = Tenant()
+    bench.go_on(B1, 0, *GRANT)
+    bench.go_on(B1, 501, pass_s=0.4)
+    assert bench.verdict == "I8"
+
+
+def test_where_clocks_are_wrong_log_time_may_be() -> None:
+    bench = Tenant()
+    bench.world.clocks_differ = True
+    bench.go_on(B1, 0, *GRANT)
+    bench.go_on(B1, 501, pass_s=0.4)
+    assert bench.verdict == ""
+
+
+@pytest.mark.parametrize(("batch", "verdict"), [((), "P18"), ((requests.extend(),), "")])
+def test_a_new_leader_ends_only_what_it_has_extended(batch: tuple[bytes, ...], verdict: str) -> None:
+    """P18, P26."""
+    bench = Tenant()
+    bench.go_on(B1, 0, *GRANT)
+    bench.go_on(B2, 0, *batch, pass_s=0.3)
+    bench.go_on(B2, 501, pass_s=0.6)
+    assert bench.verdict == verdict
+
+
+def test_a_lease_that_waits_for_room_to_end_was_ended_by_who_counted_its_time() -> None:
+    """Seed 178: two leases are due in a slot that ends one of them; a new leader's first no-op ends the other."""
+    bench = Tenant(expiry_keys_max=1)
+    bench.go_on(B1, 0, *GRANT, requests.grant(1, 2, 0, 500))
+    bench.go_on(B1, 501, pass_s=0.501)
+    assert bench.leases == 1
+    bench.go_on(B2, 0)
+    assert (bench.leases, bench.verdict) == (0, "")
+
+
+def test_a_machine_that_tells_other_events_than_happened_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P29."""
+    bench = Tenant()
+    monkeypatch.setattr(Machine, "events", lambda *asked: iter(()))
+    bench.go_on(B1, 0, commands.open_session(), commands.put(1, 1, 0, b"k", b"1"))
+    assert bench.verdict == "P29"

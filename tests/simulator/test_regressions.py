@@ -28,5 +28,5 @@ def test_there_are_plans_and_they_name_known_faults() -> None:
 @pytest.mark.parametrize("knob", KNOBS)
 def test_every_knob_exists(knob: str) -> None:
     """A constant that was renamed would make a run fail; here it is named."""
-    with turned({knob: KNOBS[knob][0]}, World(seed=1)):
+    with turned({knob: KNOBS[knob][0]}, {}, World(seed=1)):
         pass

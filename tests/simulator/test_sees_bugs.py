@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -123,6 +124,17 @@ def test_a_broken_rule_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     bug = BUGS[name]
     bug.break_it(monkeypatch)
     assert first_failure(bug.kinds).rule in bug.rules
+
+
+def test_a_plan_that_no_configuration_allows_is_no_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short election timeout allows short heartbeats only: neither can be left out without the other."""
+    without_saving_votes(monkeypatch)
+    plan = draw(2, kinds=())
+    plan = replace(plan, settings={"election_timeout_s": 0.2, "heartbeat_s": 0.05, "election_jitter_s": 0.1})
+    shrinker = Shrinker(plan, run_plan(plan), runs_max=20)
+    smallest = shrinker.shrink()
+    assert shrinker.result.rule == "I2"
+    assert run_plan(smallest).rule == "I2"
 
 
 def test_a_failing_plan_shrinks_to_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

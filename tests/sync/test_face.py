@@ -15,7 +15,9 @@ from paxoskv import sync
 from tests.client.fake import FakeNode
 from tests.support import PortLease
 
-MODULE_NAMES = ["Client", "connect", "node_status"]
+PARTS = ["Lease", "Store", "TypedStore", "Watch"]
+RECIPES = ["Barrier", "Cache", "Claim", "Counter", "Election", "Lock", "Queue", "RWLock", "Registration", "Semaphore"]
+MODULE_NAMES = ["Client", "connect", "node_status", *PARTS, *RECIPES]
 
 
 def public(thing: object) -> dict[str, Any]:
@@ -42,13 +44,32 @@ def test_every_call_has_the_arguments_and_the_text_of_the_asyncio_one(name: str)
     assert not inspect.iscoroutinefunction(ours)
 
 
+@pytest.mark.parametrize("name", PARTS + RECIPES)
+def test_what_a_client_makes_has_every_name_of_the_asyncio_one_with_its_arguments(name: str) -> None:
+    ours, theirs = getattr(sync, name), getattr(aio, name)
+    assert public(ours).keys() == public(theirs).keys()
+    for attribute, call in public(theirs).items():
+        if callable(call):
+            assert parameters(getattr(ours, attribute)) == parameters(call), attribute
+            assert not inspect.iscoroutinefunction(getattr(ours, attribute))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_made_with_the_same_arguments(name: str) -> None:
+    def named(thing: type) -> list[tuple[str, object]]:
+        return [(each.name, each.default) for each in inspect.signature(thing).parameters.values()]
+
+    if name != "Claim":  # made by a queue
+        assert named(getattr(sync, name)) == named(getattr(aio, name))
+
+
 @pytest.mark.parametrize("name", ["connect", "node_status"])
 def test_what_makes_clients_has_the_same_arguments(name: str) -> None:
     assert parameters(getattr(sync, name)) == parameters(getattr(aio, name))
 
 
 def test_the_module_offers_what_it_should() -> None:
-    assert sync.__all__ == MODULE_NAMES
+    assert set(sync.__all__) == {*MODULE_NAMES, "Lost"}
     assert set(MODULE_NAMES) <= set(aio.__all__)
     assert paxoskv.sync is sync
 

@@ -15,6 +15,8 @@ from paxoskv.sync.thread import LoopThread
 from tests.client.fake import FakeNode, hold
 from tests.sync.kit import await_held, await_true
 
+NOTICED_WITHIN_S = 20.0
+
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
@@ -34,6 +36,32 @@ def interrupt_when(ready: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=press)
     thread.start()
     return thread
+
+
+def test_an_interrupt_that_wakes_nobody_is_noticed_all_the_same(node: FakeNode, fakes: LoopThread) -> None:
+    """As one that comes right before the wait: Python notes it, and no system call is interrupted by it."""
+    noticed = threading.Event()
+    answered: list[bool] = []
+
+    async def release() -> None:
+        node.release()
+
+    def press_elsewhere() -> None:
+        await_held(node, 1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        if not noticed.wait(NOTICED_WITHIN_S):
+            answered.append(True)
+            fakes.call(release())
+
+    with sync.connect(node.endpoint, timeout_s=60) as kv:
+        node.always["get"] = hold
+        pressing = threading.Thread(target=press_elsewhere)
+        pressing.start()
+        with pytest.raises(KeyboardInterrupt):
+            kv.get("k")
+        noticed.set()
+        pressing.join()
+    assert not answered, "only the answer ended the wait"
 
 
 def test_an_interrupted_write_is_not_sent_again_and_the_client_goes_on(node: FakeNode, fakes: LoopThread) -> None:
@@ -65,7 +93,7 @@ def test_a_write_interrupted_before_it_left_never_leaves(node: FakeNode, fakes: 
         getting = threading.Thread(target=kv.get, args=["k"])
         getting.start()
         await_held(node, 1)
-        pressing = interrupt_when(lambda: await_true(lambda: bool(kv._aio._channel._waiting)))
+        pressing = interrupt_when(lambda: await_true(lambda: bool(kv._aio._wire.channel._waiting)))
         with pytest.raises(KeyboardInterrupt):
             kv.put("k", "interrupted")
         pressing.join()

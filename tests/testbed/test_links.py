@@ -166,6 +166,44 @@ async def test_lost_frames_are_whole_frames(path: Path) -> None:
     assert len(got) == 300 - path.forth.counts["dropped"]
 
 
+async def test_a_stream_passes_nothing_after_a_frame_that_was_lost(path: Path) -> None:
+    """TCP makes no holes, so a client cannot look for them: a watch would miss an event and never know (P29)."""
+    path.forth.is_stream = path.back.is_stream = path.listener.echoes = True
+    reader, writer = await path.dial()
+    writer.write(frame(b"before"))
+    await reader.readexactly(len(frame(b"before")))
+    await path.treat(back=Disturbance(cut=True))
+    writer.write(frame(b"unheard"))
+    await eventually(lambda: path.back.counts["dropped"] == 1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await reader.read(1)
+    await path.treat()
+    assert await read_end(reader) == b""
+    await path.treat(back=Disturbance(drop=1.0))
+    reader, writer = await path.dial()
+    writer.write(frame(b"vanishes"))
+    assert await read_end(reader) == b""
+    await path.treat()
+    reader, writer = await path.dial()
+    writer.write(frame(b"whole"))
+    assert await reader.readexactly(len(frame(b"whole"))) == frame(b"whole")
+
+
+async def test_a_frame_that_a_cut_overtakes_is_a_hole_in_a_stream_as_well(path: Path) -> None:
+    """It was under way already: what is sent after the cut must not pass in its stead."""
+    path.forth.is_stream = True
+    await path.treat(Disturbance(delay_ms=50))
+    reader, writer = await path.dial()
+    writer.write(frame(b"under way"))
+    await eventually(lambda: path.forth.counts["delayed"] == 1)
+    await path.treat(Disturbance(cut=True))
+    await eventually(lambda: path.forth.counts["dropped"] == 1)
+    await path.treat()
+    assert await read_end(reader) == b""
+    assert path.listener.payloads == []
+
+
 async def test_doubled_frames_come_twice_and_none_is_lost(path: Path) -> None:
     await path.treat(Disturbance(duplicate=0.3))
     _, writer = await path.dial()

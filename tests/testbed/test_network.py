@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from paxoskv.net.frames import frame
-from paxoskv.testbed.links.disturbance import Disturbance
-from paxoskv.testbed.links.network import CLIENTS, Addresses, Network
+from paxoskv.testbed.links.disturbance import CLIENTS, Disturbance
+from paxoskv.testbed.links.network import Addresses, Network
 from paxoskv.testbed.ports import LOOPBACK, Ports
 from tests.support import can_bind, eventually
 

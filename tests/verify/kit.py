@@ -8,6 +8,7 @@ from typing import Any
 
 from paxoskv.checker import HistoryWriter, Operation
 from paxoskv.verifier.evidence import Counter, Evidence, Final
+from paxoskv.verifier.gazette import News
 from paxoskv.verifier.observer import Sample
 from paxoskv.verifier.torment import Injection
 
@@ -98,5 +99,17 @@ def evidence(operations: Sequence[Operation] | None = None, **changes: Any) -> E
         counters={b"counter-0001": Counter(added=2, perhaps_added=0)},
         not_run={"quorum-loss": "needs 5 nodes", "clock-step": "no compiler", "clock-skew": "no compiler"},
         links={"1>2": {"frames": 10, "corrupted": 2}, "c>1": {"frames": 5}},
+        news={},
+        unbalanced=[],
     )
-    return replace(made, **changes)
+    return replace(made, **{"news": news_of(changes.get("operations", made.operations)), **changes})
+
+
+def news_of(operations: Sequence[Operation]) -> dict[bytes, list[News]]:
+    """What watches tell when nothing is wrong: of every acknowledged put and cas."""
+    news: dict[bytes, list[News]] = {}
+    for op in operations:
+        if op.outcome == "ok" and op.revision is not None and op.f in ("put", "cas"):
+            value = op.value[1] if isinstance(op.value, tuple) else op.value
+            news.setdefault(op.key, []).append(News(op.revision, value))
+    return news

@@ -9,6 +9,7 @@ import pytest
 
 from paxoskv.checker import judge
 from paxoskv.verifier.evidence import Counter, Final
+from paxoskv.verifier.gazette import News
 from paxoskv.verifier.verdict import Verdict, judge_run
 from tests.verify.kit import History, evidence, sound_history
 
@@ -140,6 +141,39 @@ def test_whatever_else_is_wrong_condemns_the_run(changes: dict[str, Any], compla
     verdict = judge_run(evidence(**changes))
     assert not verdict.passed
     assert any(line.startswith(complaint) for line in verdict.complaints())
+
+
+UNSEEN = [
+    ([], "revision 1 was never told"),
+    ([News(1, b"0.2")], "of revision 1 was told b'0.2', not b'0.1'"),
+    ([News(1, None)], "of revision 1 was told None, not b'0.1'"),
+    ([News(1, b"0.1"), News(1, b"0.1")], "revision 1 was told after 1"),
+    ([News(2, b"?"), News(1, b"0.1")], "revision 1 was told after 2"),
+]
+
+
+@pytest.mark.parametrize(("news", "complaint"), UNSEEN)
+def test_a_watch_has_to_tell_every_acknowledged_write_once_and_in_order(news: list[News], complaint: str) -> None:
+    """P29."""
+    history = History()
+    history.put(KEY, b"0.1")
+    assert verdict_on(history, finals={KEY: Final(b"0.1", 1)}).passed
+    verdict = verdict_on(history, finals={KEY: Final(b"0.1", 1)}, news={KEY: news})
+    assert [complaint in line for line in verdict.unseen] == [True]
+    assert not verdict.passed
+
+
+def test_a_watch_may_tell_what_nobody_is_sure_of() -> None:
+    history = History()
+    history.put(KEY, b"0.1", outcome="info")
+    history.get(KEY, b"0.1")
+    assert verdict_on(history, finals={KEY: Final(b"0.1", 1)}, news={KEY: [News(1, b"0.1")]}).passed
+
+
+def test_what_was_torn_condemns_the_run() -> None:
+    verdict = judge_run(evidence(unbalanced=["the accounts of bank-0001 held 5 together"]))
+    assert verdict.complaints() == ["torn: the accounts of bank-0001 held 5 together"]
+    assert not verdict.passed
 
 
 def test_an_undecided_history_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:

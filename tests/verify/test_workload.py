@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any, Self, cast
@@ -11,20 +11,26 @@ from typing import Any, Self, cast
 import pytest
 
 from paxoskv import (
+    AppendResult,
     BadRequest,
     CasResult,
     Client,
+    CountResult,
     DeleteResult,
     GetResult,
     OutcomeUnknown,
     Overloaded,
     PutResult,
+    TxnResult,
     Unavailable,
+    ops,
 )
 from paxoskv.checker import HistoryWriter, judge
 from paxoskv.client import Entry
 from paxoskv.errors import InternalError, PaxoskvError
-from paxoskv.verifier.workload import Recorder, Rotation, Workload, counter_number, leaves_open
+from paxoskv.kv import operations
+from paxoskv.verifier.recorder import Recorder, leaves_open
+from paxoskv.verifier.workload import Rotation, Workload, accounts_of, counter_number
 from tests.support import eventually
 
 BALLOT = (1, 1)
@@ -102,6 +108,35 @@ class Memory:
         current = None if succeeded or held is None else Entry(key, held[0], held[1], held[1], 1, 0)
         return CasResult(succeeded, *place, BALLOT, current)
 
+    async def incr(self, key: bytes, by: int) -> CountResult:
+        place = await self._write(lambda: self._add(key, by))
+        return CountResult(int(self._store.values[key][0]), *place, BALLOT)
+
+    async def append(self, key: bytes, suffix: bytes) -> AppendResult:
+        place = await self._write(lambda: self._set(key, self._store.values.get(key, (b"", 0))[0] + suffix))
+        return AppendResult(len(self._store.values[key][0]), *place, BALLOT)
+
+    async def txn(self, *, then: Sequence[ops.Operation[Any]]) -> TxnResult:
+        """Increments and gets, at one revision."""
+        results: list[Any] = []
+
+        def change() -> None:
+            revision = self._store.revision
+            for op, key, *arguments in (one.encode(b"") for one in then):
+                if op == operations.INCR:
+                    self._store.revision = revision
+                    self._add(key, arguments[0])
+                    results.append(int(self._store.values[key][0]))
+                else:
+                    found = self._store.values.get(key)
+                    results.append(None if found is None else Entry(key, found[0], found[1], found[1], 1, 0))
+
+        place = await self._write(change)
+        return TxnResult(True, tuple(results), tuple(then), *place, BALLOT)
+
+    def _add(self, key: bytes, by: int) -> None:
+        self._set(key, b"%d" % (int(self._store.values.get(key, (b"0", 0))[0]) + by))
+
     async def _write(self, change: Callable[[], None]) -> tuple[int, int]:
         await asyncio.sleep(0)
         self._store.raise_perhaps("before")
@@ -122,7 +157,7 @@ async def work(store: Store, *, clients: int = 4, operations: int = 3000) -> tup
     stop = asyncio.Event()
 
     async def end() -> None:
-        await eventually(lambda: workload.recorder.operations >= operations)
+        await eventually(lambda: workload.recorder.operations >= operations, 120.0)
         stop.set()
 
     async with asyncio.TaskGroup() as group:
@@ -137,7 +172,7 @@ async def test_every_kind_of_operation_is_recorded_and_one_store_is_linearizable
     verdict = judge(history.operations())
     assert verdict.acceptable is True
     assert verdict.revisions.status == "ok"
-    assert {op.f for op in history.operations()} == {"put", "get", "delete", "cas"}
+    assert {op.f for op in history.operations()} == {"put", "get", "delete", "cas", "incr", "append", "txn"}
     refused = [op for op in history.operations() if op.f == "cas" and op.outcome == "fail"]
     assert refused
     assert all(op.error is None for op in refused)
@@ -146,7 +181,9 @@ async def test_every_kind_of_operation_is_recorded_and_one_store_is_linearizable
 async def test_values_never_come_twice() -> None:
     _, history = await work(Store())
     written = [
-        op.value if isinstance(op.value, bytes) else (op.value or (None, None))[1] for op in history.operations()
+        op.value if isinstance(op.value, bytes) else (op.value or (None, None))[1]
+        for op in history.operations()
+        if op.f != "incr"
     ]
     values = [value for value in written if value is not None]
     assert len(values) == len(set(values)) > 1000
@@ -161,6 +198,25 @@ async def test_counters_count_what_was_acknowledged() -> None:
     assert workload.perhaps_added == {}
 
 
+async def test_accounts_hold_nothing_together_unless_a_transaction_is_torn() -> None:
+    store = Store()
+    workload, _ = await work(store)
+    banks = [accounts_of(bank) for bank in workload.banks.all]
+    assert len(banks) > 2
+    assert all(sum(int(store.values.get(one, (b"0", 0))[0]) for one in accounts) == 0 for accounts in banks)
+    assert workload.unbalanced == []
+
+    class Torn(dict[bytes, tuple[bytes, int]]):
+        def __setitem__(self, key: bytes, value: tuple[bytes, int]) -> None:
+            if not key.startswith(b"bank-") or key not in self or value[1] % 3:
+                super().__setitem__(key, value)
+
+    store.values = Torn()
+    workload, history = await work(store)
+    assert workload.unbalanced
+    assert judge(history.operations()).acceptable is False
+
+
 async def test_keys_give_way_to_fresh_ones() -> None:
     store = Store()
     workload, history = await work(store, operations=6000)
@@ -168,7 +224,7 @@ async def test_keys_give_way_to_fresh_ones() -> None:
     for op in history.operations():
         per_key[op.key] = per_key.get(op.key, 0) + 1
     assert max(per_key.values()) <= 500  # pitfalls, D: longer histories are not decided for certain
-    assert set(per_key) <= {*workload.keys.all, *workload.counters.all}
+    assert set(per_key) <= set(workload.every_key)
     assert store.clients > 4  # and clients come and go
 
 

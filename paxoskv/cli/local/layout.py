@@ -30,13 +30,17 @@ _LOCK_RETRY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the cluster was born with. is_born: all journals exist; from then on no node is bootstrapped (P3)."""
+    """What the cluster was born with.
+
+    is_born: all journals exist; from then on no node is bootstrapped (P3). lease_reads: absent in older files.
+    """
 
     nodes: int
     base_port: int
     token: str
     phase2_quorum: int | None
     is_born: bool
+    lease_reads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,10 @@ def read(directory: Path) -> Layout:
     return Layout(directory, _choices(file, stored))
 
 
-def plan(directory: Path, nodes: int, base_port: int, phase2_quorum: int | None) -> Layout:
+def plan(directory: Path, nodes: int, base_port: int, phase2_quorum: int | None, lease_reads: bool = False) -> Layout:
     """Return a new cluster for `directory`, with a token of its own; nothing is written yet."""
-    return Layout(directory, Choices(nodes, base_port, secrets.token_hex(8), phase2_quorum, is_born=False))
+    token = secrets.token_hex(8)
+    return Layout(directory, Choices(nodes, base_port, token, phase2_quorum, is_born=False, lease_reads=lease_reads))
 
 
 def found(layout: Layout) -> None:
@@ -141,6 +146,7 @@ def write_configs(layout: Layout) -> None:
             f'cluster_token = "{layout.choices.token}"',
             f'listen_client = "{HOST}:{layout.client_port(node)}"',
             *([] if quorum is None else [f"phase2_quorum = {quorum}"]),
+            *(["lease_reads = true"] if layout.choices.lease_reads else []),
         ]
         layout.config_file(node).write_text("\n".join(lines) + "\n")
 
@@ -206,6 +212,7 @@ def _choices(file: Path, stored: Any) -> Choices:
     """Return what cluster.json holds, checked. Raises: Failure."""
     if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
         raise _damaged(file, f"not of format {FORMAT}")
+    stored.setdefault("lease_reads", False)
     if stored.keys() != {item.name for item in fields(Choices)}:
         raise _damaged(file, f"its fields are {sorted(stored)}")
     choices = Choices(**stored)
@@ -217,6 +224,7 @@ def _choices(file: Path, stored: Any) -> Choices:
         and type(choices.token) is str
         and choices.token.isalnum()
         and type(choices.is_born) is bool
+        and type(choices.lease_reads) is bool
     )
     if not plausible:
         raise _damaged(file, f"its values are {stored}")

@@ -30,8 +30,10 @@ _ASK_TIMEOUT_S = 0.5
 _POLL_S = 0.05
 
 
-def prepare(directory: Path, nodes: int | None, base_port: int | None, phase2_quorum: int | None) -> Layout:
-    """Return the cluster in `directory`, or the plan of one. None means: as stored, or the default.
+def prepare(
+    directory: Path, nodes: int | None, base_port: int | None, phase2_quorum: int | None, lease_reads: bool
+) -> Layout:
+    """Return the cluster in `directory`, or the plan of one. None or False means: as stored, or the default.
 
     The caller holds the directory's lock. Raises: Failure if stored and given settings differ.
     """
@@ -43,7 +45,8 @@ def prepare(directory: Path, nodes: int | None, base_port: int | None, phase2_qu
                 "usage",
                 f"--phase2-quorum {phase2_quorum} of {members} nodes can never be reached: at most {members}",
             )
-        return files.plan(directory, members, DEFAULT_BASE_PORT if base_port is None else base_port, phase2_quorum)
+        port = DEFAULT_BASE_PORT if base_port is None else base_port
+        return files.plan(directory, members, port, phase2_quorum, lease_reads)
     layout = files.read(directory)
     for flag, given, stored in (
         ("--nodes", nodes, layout.choices.nodes),
@@ -57,6 +60,13 @@ def prepare(directory: Path, nodes: int | None, base_port: int | None, phase2_qu
                 f"the cluster in {directory} was born with {flag} {stored or 'of a majority'}, not {given}: leave "
                 "the flag out, choose another --dir, or remove that cluster with `paxoskv cluster down --wipe`",
             )
+    if lease_reads and not layout.choices.lease_reads:
+        raise Failure(
+            USAGE,
+            "usage",
+            f"the cluster in {directory} was born without --lease-reads: leave the flag out, choose another --dir, or "
+            "remove that cluster with `paxoskv cluster down --wipe`",
+        )
     return layout
 
 

@@ -59,6 +59,29 @@ def _trade_places(leader: SimulatedNode, rival: SimulatedNode, timeout_s: float)
         rival.process.set_clock(ahead_s=timeout_s)
 
 
+@fault(
+    "hasty restart", "P24", "those who acknowledge a leader die, and forget what they have acknowledged", per_minute=15
+)
+def hasty_restart(scene: Scene, rng: Random) -> None:
+    """The others do not hear the leader, and wait for consent; they have it as soon as somebody is back."""
+    leader = scene.leader()
+    if leader is None:
+        return
+    others = [node for node in scene.cluster.nodes.values() if node is not leader]
+    rng.shuffle(others)
+    witnesses = others[: leader.config.quorums.phase2 - 1]
+    ids = {leader.node, *(node.node for node in witnesses)}
+    around = [link for link in scene.network.links(scene.ids) if leader.node in (link.frm, link.to)]
+    scene.cut([link for link in around if not {link.frm, link.to} <= ids], "drop")
+    timeout_s = leader.config.election_timeout_s
+    strike_s = timeout_s * rng.uniform(1.5, 2.5)
+    scene.later(strike_s, lambda: scene.cut(around, "drop"))
+    for node in witnesses:
+        scene.later(strike_s, node.kill)
+        scene.later(strike_s + 0.001, lambda node=node: scene.cluster.start_again(node))  # type: ignore[misc]
+    scene.later(strike_s + timeout_s * rng.uniform(1.0, 4.0), lambda: scene.restore(around))
+
+
 @fault("rotten votes", "S12", "all nodes die, votes in open slots rot, and a sound node comes back late", per_minute=8)
 def rotten_votes(scene: Scene, rng: Random) -> None:
     """A quorum is back, and can be trusted for every slot but one, until the late node is there (P5, P13).

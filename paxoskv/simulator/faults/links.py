@@ -18,7 +18,7 @@ _TAGS = range(1, 14)
 def _for_a_while(scene: Scene, rng: Random, peers: bool = False, **mood: Any) -> None:
     """Change the mood of some links for a while.
 
-    peers: of links among nodes alone; clients count on TCP, which neither repeats nor reorders.
+    peers: of links among nodes alone; clients count on TCP, which neither loses, repeats nor reorders.
     """
 
     def change(link: Link) -> None:
@@ -27,10 +27,10 @@ def _for_a_while(scene: Scene, rng: Random, peers: bool = False, **mood: Any) ->
     scene.while_it_lasts(scene.some_links(rng, peers), rng.choice((0.2, 1.0, 5.0)), change)
 
 
-@fault("loss", "S1", "frames vanish on some links")
+@fault("loss", "S1", "frames vanish between nodes")
 def lose(scene: Scene, rng: Random) -> None:
     """Up to a third of the frames."""
-    _for_a_while(scene, rng, loss=rng.choice((0.01, 0.1, 0.3)))
+    _for_a_while(scene, rng, peers=True, loss=rng.choice((0.01, 0.1, 0.3)))
 
 
 @fault("duplicate", "S2", "frames between nodes arrive twice, the copy up to 2 s later")

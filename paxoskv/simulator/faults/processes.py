@@ -98,7 +98,19 @@ def late_timers(scene: Scene, rng: Random) -> None:
 @fault("zombie leader", "S19", "a leader is cut off from its peers, and does not notice that time passes")
 def zombie_leader(scene: Scene, rng: Random) -> None:
     """A client that mostly reads still reaches it: only a round of its own tells it that its state is old (P23)."""
+    _make_zombie(scene, rng, scene.leader() or scene.victim(rng))
+
+
+@fault("zombie clock", "S20", "a leader is cut off from its peers, and its clock stands still", per_minute=10)
+def zombie_clock(scene: Scene, rng: Random) -> None:
+    """As a machine whose host stops the clocks of its guests: to this leader, no time passes at all."""
     node = scene.leader() or scene.victim(rng)
+    _set_rate(node, 0.0)
+    _make_zombie(scene, rng, node)
+    scene.later(rng.choice((1.0, 3.0)), lambda: _set_rate(node, 1.0))
+
+
+def _make_zombie(scene: Scene, rng: Random, node: SimulatedNode) -> None:
     process, network = node.process, scene.network
     if process is None:
         return
@@ -131,6 +143,14 @@ def clock_rate(scene: Scene, rng: Random) -> None:
     node = scene.victim(rng)
     _set_rate(node, rng.choice((0.5, 0.9, 1.1, 1.5, 2.0)))
     scene.later(rng.choice((1.0, 5.0)), lambda: _set_rate(node, 1.0))
+
+
+@fault("clock drift", "P24", "a monotonic clock runs fast or slow, within the bound that leases trust", per_minute=20)
+def clock_drift(scene: Scene, rng: Random) -> None:
+    """As wrong as may be, until it drifts the other way."""
+    node = scene.victim(rng)
+    drift_max = node.config.clock_drift_max
+    _set_rate(node, 1 + rng.choice((-drift_max, 0.0, drift_max)))
 
 
 @fault("clock stops", "S20", "a monotonic clock stands still", per_minute=10)

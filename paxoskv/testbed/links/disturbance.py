@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
+CLIENTS = "c"
+"""The name of all clients together as an end of links."""
+
 LATE_S_MAX = 0.05
 """How much later than its turn an overtaken frame, or the second copy of one, may come."""
 
@@ -45,10 +48,16 @@ class Delivery(NamedTuple):
 
 
 class Direction:
-    """One directed link: what is done to its frames now, and counts of what was done."""
+    """One directed link: what is done to its frames now, and counts of what was done.
 
-    def __init__(self, name: str, random: Random) -> None:
+    is_stream: whether who listens relies on TCP for what comes in order and without a hole. Then a connection that has
+    lost a frame is of no more use: nothing passes it any more, and it is reset as soon as the link is not cut. Nodes
+    promise more to one another: what is lost between them may be any frame (R21).
+    """
+
+    def __init__(self, name: str, random: Random, is_stream: bool = False) -> None:
         self.name = name
+        self.is_stream = is_stream
         self.disturbance = HEALTHY
         self.counts: Counter[str] = Counter()
         self._random = random

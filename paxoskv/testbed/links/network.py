@@ -10,12 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from paxoskv.testbed.links.disturbance import Disturbance
+from paxoskv.testbed.links.disturbance import CLIENTS, Disturbance
 from paxoskv.testbed.links.process import LINE_BYTES_MAX
 from paxoskv.testbed.ports import Ports
-
-CLIENTS = "c"
-"""The name of all clients together as an end of links."""
 
 _ANSWER_TIMEOUT_S = 120.0
 """Of a stuck process; on a machine that is much too busy a healthy one takes some seconds."""

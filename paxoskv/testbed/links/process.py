@@ -20,7 +20,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
-from paxoskv.testbed.links.disturbance import HEALTHY, Direction, Disturbance
+from paxoskv.testbed.links.disturbance import CLIENTS, HEALTHY, Direction, Disturbance
 from paxoskv.testbed.links.link import Link
 
 LINE_BYTES_MAX = 1 << 20
@@ -87,7 +87,7 @@ class Proxies:
     def _direction(self, whence: str, whither: str) -> Direction:
         name = f"{whence}>{whither}"
         if name not in self._directions:
-            self._directions[name] = Direction(name, Random(f"{self._seed} {name}"))
+            self._directions[name] = Direction(name, Random(f"{self._seed} {name}"), CLIENTS in (whence, whither))
         return self._directions[name]
 
 

@@ -83,6 +83,7 @@ class Wire:
         self._number = 0
         self._turn_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._has_hole = False
         self._is_ending = False
         self._is_full = False
         self._sink_is_full = False
@@ -95,6 +96,10 @@ class Wire:
             if deliveries is None:
                 self._on_reset()
                 return
+            if self._has_hole:
+                continue
+            if not deliveries:
+                self._has_hole = self._direction.is_stream
             for due_s, in_turn, treated in deliveries:
                 if in_turn:
                     self._turn_s = due_s
@@ -110,6 +115,9 @@ class Wire:
             self._timer = None
         if not self._sink.is_there:
             self._throttle()
+            return
+        if self._has_hole and not self._direction.disturbance.cut:
+            self._on_reset()
             return
         due = self._take_due()
         if due:
@@ -144,6 +152,7 @@ class Wire:
             self._queued_bytes -= len(frame)
             if self._direction.disturbance.cut:
                 self._direction.counts["dropped"] += 1
+                self._has_hole = self._direction.is_stream
             else:
                 due.append(frame)
         return due

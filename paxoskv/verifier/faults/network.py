@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from random import Random
 
-from paxoskv.testbed.links.disturbance import HEALTHY, Disturbance
-from paxoskv.testbed.links.network import CLIENTS, Direction
+from paxoskv.testbed.links.disturbance import CLIENTS, HEALTHY, Disturbance
+from paxoskv.testbed.links.network import Direction
 from paxoskv.verifier.faults.base import Lane, Need, fault
 from paxoskv.verifier.stage import Stage
 
@@ -193,7 +193,7 @@ async def _clients_cut(stage: Stage, random: Random) -> AsyncIterator[str]:
 
 @fault(
     "clients-loss",
-    "replies to clients vanish, connections are reset: retries must not apply twice",
+    "replies to clients vanish, and their connections with them: retries must not apply twice",
     "S23 S28 P25",
     Lane.LINKS,
 )

@@ -31,6 +31,8 @@ def document_of(evidence: Evidence, verdict: Verdict, figures: Figures, history:
         "phantom_reads": len(verdict.phantoms),
         "counters": len(evidence.counters),
         "counters_exact": not verdict.wrong_counters,
+        "unseen_writes": len(verdict.unseen),
+        "unbalanced": len(verdict.unbalanced),
         "agreed": verdict.agreed,
         "digests_equal": verdict.digests_equal,
         "surprises": list(verdict.surprises),

@@ -57,6 +57,8 @@ def verdict_lines(evidence: Evidence, verdict: Verdict) -> Iterator[tuple[bool, 
     yield not verdict.lost_writes, f"{len(verdict.lost_writes)} acknowledged writes lost"
     yield not verdict.phantoms, f"{len(verdict.phantoms)} values read that nobody wrote"
     yield not verdict.wrong_counters, f"{len(verdict.wrong_counters)} of {len(evidence.counters)} counters wrong"
+    yield not verdict.unseen, f"{len(verdict.unseen)} writes that the watches of {len(evidence.news)} keys did not tell"
+    yield not verdict.unbalanced, f"{len(verdict.unbalanced)} sights of a torn transaction"
     yield verdict.agreed, f"all {evidence.nodes} nodes came to the same slot after everything was healed"
     yield verdict.digests_equal, "nodes at the same slot always had the same digest"
     yield not verdict.surprises, f"{len(verdict.surprises)} times a node did what it never should"

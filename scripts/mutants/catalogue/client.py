@@ -9,6 +9,9 @@ _FAILOVER = "tests/client/test_failover.py"
 _LIMITS = "tests/client/test_limits.py"
 _SESSION = "tests/client/test_session.py"
 _STORM = "tests/client/test_storm.py"
+_WATCH = "tests/client/test_watch.py"
+_LEASES = "tests/client/test_leases.py"
+_HOLDING = "tests/client/recipes/test_holding.py"
 
 MUTANTS = (
     Mutant(
@@ -172,6 +175,34 @@ MUTANTS = (
         (_ONCE,),
     ),
     Mutant(
+        "refused-write-repeats-its-old-words",
+        "P25",
+        "a write without room says anew what is acknowledged by now",
+        (
+            Edit(
+                "client/session.py",
+                "Writer._wait_for_room",
+                "self._channel.reword(operation, protocol.WRITE, encode())",
+                "pass",
+            ),
+        ),
+        (_ONCE,),
+    ),
+    Mutant(
+        "wait-that-never-looks-up",
+        "P39",
+        "a signal that wakes nobody is noticed by a thread that waits",
+        (
+            Edit(
+                "sync/thread.py",
+                "_result",
+                "outcome.result(NOTICE_S)",
+                "outcome.result()",
+            ),
+        ),
+        ("tests/sync/test_interrupts.py",),
+    ),
+    Mutant(
         "malformed-answer-believed",
         "H1",
         "an answer is checked field by field before a caller sees it",
@@ -184,5 +215,89 @@ MUTANTS = (
             ),
         ),
         (_ONCE,),
+    ),
+    Mutant(
+        "watch-asked-for-from-where-it-was",
+        "P29",
+        "a watch goes on after the last revision it was told",
+        (
+            Edit(
+                "client/streams.py",
+                "Streams._request",
+                "stream.next_revision",
+                "1",
+            ),
+        ),
+        (_WATCH,),
+    ),
+    Mutant(
+        "half-a-revision-kept-across-nodes",
+        "P29",
+        "what a lost node told of a revision is forgotten with it",
+        (
+            Edit(
+                "client/stream.py",
+                "Stream.interrupt",
+                "self._part = None",
+                "pass",
+            ),
+        ),
+        (_WATCH,),
+    ),
+    Mutant(
+        "progress-of-others-believed",
+        "P29",
+        "marks of progress concern the watches that stand, and no others",
+        (
+            Edit(
+                "client/streams.py",
+                "Streams.on_progress",
+                "if stream.stands and",
+                "if",
+            ),
+        ),
+        (_WATCH,),
+    ),
+    Mutant(
+        "renewal-counted-from-its-answer",
+        "P24",
+        "a lease is believed in from when its renewal was sent",
+        (
+            Edit(
+                "client/keeper.py",
+                "Keeper._renew",
+                "kept.renew(sent_s)",
+                "kept.renew(self.clock())",
+            ),
+        ),
+        (_LEASES,),
+    ),
+    Mutant(
+        "lease-believed-in-until-told",
+        "P24",
+        "a program that stood still asks its clock before it believes in its lease",
+        (
+            Edit(
+                "client/keeper.py",
+                "Kept.is_lost",
+                " or self._clock() >= self.expires_s",
+                "",
+            ),
+        ),
+        (_LEASES,),
+    ),
+    Mutant(
+        "turn-without-a-place",
+        "P27",
+        "nobody's turn comes when the own place in the line is gone",
+        (
+            Edit(
+                "client/recipes/line.py",
+                "Place._blockers",
+                "if len(before) == len(line) or line[len(before)].key != self.key:",
+                "if False:",
+            ),
+        ),
+        (_HOLDING,),
     ),
 )

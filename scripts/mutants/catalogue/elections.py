@@ -77,7 +77,7 @@ MUTANTS = (
             Edit(
                 "paxos/replica.py",
                 "Replica._lead",
-                "not self._connectivity.reaches(self._quorums.phase2 - 1, now) or ",
+                "not self.is_in_touch(now) or ",
                 "",
             ),
         ),

@@ -7,12 +7,16 @@ from scripts.mutants.catalogue import (
     durability,
     elections,
     faces,
+    following,
+    keyspace,
     learning,
+    leases,
     machine,
     node,
     phases,
     reads,
     storage,
+    watches,
     wire,
 )
 from scripts.mutants.mutant import Mutant
@@ -23,11 +27,15 @@ ALL: tuple[Mutant, ...] = (
     *learning.MUTANTS,
     *elections.MUTANTS,
     *reads.MUTANTS,
+    *leases.MUTANTS,
     *machine.MUTANTS,
+    *keyspace.MUTANTS,
     *wire.MUTANTS,
     *storage.MUTANTS,
     *node.MUTANTS,
     *client.MUTANTS,
+    *following.MUTANTS,
+    *watches.MUTANTS,
     *faces.MUTANTS,
 )
 

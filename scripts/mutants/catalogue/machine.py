@@ -174,6 +174,21 @@ MUTANTS = (
         simulated=False,
     ),
     Mutant(
+        "no-room-for-the-next-write",
+        "P25",
+        "the write that all acknowledgements wait for is never refused for their number",
+        (
+            Edit(
+                "kv/sessions.py",
+                "Sessions.has_room",
+                "return seq == session.acked + 1",
+                "return False",
+            ),
+        ),
+        (_ONCE,),
+        simulated=False,
+    ),
+    Mutant(
         "sessions-without-bound",
         "P33",
         "no more sessions are open than may be",
@@ -252,8 +267,8 @@ MUTANTS = (
             Edit(
                 "kv/store.py",
                 "Store.put",
-                "self.revision = revision = self.revision + 1",
-                "self.revision = revision = self.revision + (key not in self._packed)",
+                "self.revision += 1",
+                "self.revision += prior is None",
             ),
         ),
         (_STORE, _MACHINE),
@@ -265,7 +280,7 @@ MUTANTS = (
         (
             Edit(
                 "kv/store.py",
-                "Store.delete",
+                "Store.seal",
                 "self.revision += 1",
                 "pass",
             ),
@@ -293,7 +308,7 @@ MUTANTS = (
         (
             Edit(
                 "kv/store.py",
-                "Store.delete",
+                "Store.replace",
                 "self._order.remove(key)",
                 "pass",
             ),

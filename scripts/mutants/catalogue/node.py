@@ -210,8 +210,8 @@ MUTANTS = (
             Edit(
                 "node/proposals.py",
                 "Proposals._elapsed_ms",
-                " if self._ballot else 0",
-                "",
+                "self._batch_s = now",
+                "pass",
             ),
         ),
         (_PROPOSALS,),
@@ -224,7 +224,7 @@ MUTANTS = (
             Edit(
                 "node/proposals.py",
                 "Proposals._advance_ms",
-                "self._batch_s = self._batch_s + elapsed_ms / 1000 if self._ballot else self._clock()",
+                "self._batch_s += elapsed_ms / 1000",
                 "self._batch_s = self._clock()",
             ),
         ),
@@ -424,14 +424,14 @@ MUTANTS = (
         "the default read is linearizable",
         (
             Edit(
-                "node/requests.py",
-                "Requests._read",
+                "node/reads.py",
+                "Reads.read",
                 "if mode == protocol.LINEARIZABLE:",
                 "if False:",
             ),
             Edit(
-                "node/requests.py",
-                "Requests._read",
+                "node/reads.py",
+                "Reads.read",
                 "elif mode == protocol.STALE:",
                 "elif mode in (protocol.LINEARIZABLE, protocol.STALE):",
             ),
