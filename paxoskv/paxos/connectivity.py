@@ -67,12 +67,15 @@ class Connectivity:
         since_s = now - self._timing.election_timeout_s
         return sum(heard_s >= since_s for heard_s in self._heard_s.values()) >= quorum_peers
 
-    def reached_s(self, quorum_peers: int, now: float) -> float:
-        """Return when the last round trips with `quorum_peers` others began: at each of them, then or later."""
+    def reached_s(self, quorum_peers: int, now: float) -> float | None:
+        """Return when the last round trips with `quorum_peers` others began: at each of them, then or later.
+
+        None if so many were never heard, or are gone since.
+        """
         heard_s = sorted(self._heard_s.values(), reverse=True)
         if not quorum_peers:
             return now
-        return heard_s[quorum_peers - 1] if len(heard_s) >= quorum_peers else float("-inf")
+        return heard_s[quorum_peers - 1] if len(heard_s) >= quorum_peers else None
 
     def hears(self, peer: NodeId, now: float) -> bool:
         """Whether a round trip with `peer` began within the last election timeout."""

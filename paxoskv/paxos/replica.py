@@ -134,12 +134,13 @@ class Replica:
         """Whether this node leads, and round trips with a quorum began within the last election timeout."""
         return self._leader is not None and self._connectivity.reaches(self._quorums.phase2 - 1, now)
 
-    def reached_s(self, now: float) -> float | None:
-        """Return when this leader's last round trip with a quorum began: all chosen until then is known to it.
+    def reached_s(self, applied_slot: Slot, now: float) -> float | None:
+        """Return when this leader's last round trip with a quorum began: all acknowledged until then is applied here.
 
-        None if it does not lead, or has not learned yet what was chosen before it led.
+        None if it does not lead, has not applied yet what was chosen before it led, or cannot tell any more, because
+        processes that it heard are gone.
         """
-        if self._leader is None or self.log.commit_slot < self._leader.barrier_slot:
+        if self._leader is None or applied_slot < self._leader.barrier_slot:
             return None
         return self._connectivity.reached_s(self._quorums.phase2 - 1, now)
 

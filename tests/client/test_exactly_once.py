@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import paxoskv.client as client
-from paxoskv.client import session
+from paxoskv.client import channel, session
 from paxoskv.errors import BadRequest, InternalError, OutcomeUnknown, Overloaded, Unavailable
 from paxoskv.kv import replies
 from paxoskv.kv.limits import KvLimits
@@ -165,12 +165,19 @@ async def test_write_that_no_node_took_ends_as_unavailable(node: FakeNode) -> No
             await kv.put("k2", "v")
 
 
+@pytest.fixture
+def long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few attempts follow each other at once and then none: time is up in a pause, when nothing is under way."""
+    monkeypatch.setattr(channel, "backoff_s", lambda attempts, random: 0.001 if attempts < 3 else 60.0)
+
+
+@pytest.mark.usefixtures("long_pauses")
 async def test_write_turned_down_by_every_attempt_ends_as_unavailable(node: FakeNode) -> None:
     node.always["put"] = refuse(protocol.UNAVAILABLE)
-    async with client.connect(node.endpoint, timeout_s=0.3) as kv:
+    async with client.connect(node.endpoint, timeout_s=1) as kv:
         with pytest.raises(Unavailable, match="scripted refusal"):
             await kv.put("k", "v")
-    assert len(node.received("put")) > 2
+    assert len(node.received("put")) == 3
     assert len(set(node.received("put"))) == 1
 
 
@@ -217,9 +224,10 @@ async def test_overload_is_waited_out(node: FakeNode) -> None:
         assert asyncio.get_running_loop().time() - started_s >= 0.095, "a pause of 100 ms was asked for"
 
 
+@pytest.mark.usefixtures("long_pauses")
 async def test_lasting_overload_is_told_with_the_nodes_advice(node: FakeNode) -> None:
     node.always["put"] = refuse(protocol.OVERLOADED, retry_after_ms=40)
-    async with client.connect(node.endpoint, timeout_s=0.3) as kv:
+    async with client.connect(node.endpoint, timeout_s=1) as kv:
         with pytest.raises(Overloaded, match="scripted refusal") as told:
             await kv.put("k", "v")
     assert told.value.retry_after_s == 0.04

@@ -226,6 +226,29 @@ def test_a_follower_counts_from_the_last_word_of_its_leader_that_it_has_applied(
     assert freshness.age_ms() == 250
 
 
+def test_a_leader_whose_peers_are_gone_counts_from_when_it_last_reached_them() -> None:
+    theatre = Theatre(nodes=3)
+    lab, freshness = theatre.lab, theatre.service.freshness
+    theatre.service.on_timer()
+    lab.now_s += 0.2
+    lab.engine.on_peer_gone(2)
+    lab.engine.on_peer_gone(3)
+    age_ms = freshness.age_ms()
+    assert age_ms is not None
+    assert age_ms >= 200
+    assert ask(theatre, G, STALE, b"k")[5] == age_ms
+
+
+def test_what_a_leader_has_not_applied_yet_makes_it_no_fresher() -> None:
+    """What was chosen before it led may be anything, until it is applied."""
+    lab = Lab(3)
+    lab.elect(1)
+    lab.settle()
+    replica, applied_slot = lab.engine.replica, lab.engine.machine.applied_slot
+    assert replica.reached_s(applied_slot, lab.now_s) is not None
+    assert replica.reached_s(applied_slot - 1, lab.now_s) is None
+
+
 def test_a_node_that_never_heard_of_anything_does_not_know_its_age() -> None:
     lab = Lab(3)
     assert Freshness(lab.engine, lab.clock).age_ms() is None

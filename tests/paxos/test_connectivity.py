@@ -100,6 +100,23 @@ def test_the_memory_of_rounds_is_bounded() -> None:
     assert not one.hears(2, T0)
 
 
+def test_a_quorum_was_reached_when_the_last_of_it_was() -> None:
+    one = Connectivity((2, 3, 4, 5), TIMING, FIRST)
+    assert one.reached_s(2, T0) is None
+    for peer, later_s in ((2, 0.0), (3, 0.1), (4, 0.2)):
+        one.on_ack(peer, ack(one.begin_round(MINE, 0, 2, T0 + later_s, Effects())))
+    assert one.reached_s(2, T0 + 9) == T0 + 0.1
+    assert one.reached_s(0, T0 + 9) == T0 + 9, "a quorum of one is always there"
+
+
+def test_when_a_quorum_was_reached_is_not_known_once_too_many_are_gone() -> None:
+    one = connectivity()
+    one.on_ack(2, ack(one.begin_round(MINE, 0, 1, T0, Effects())))
+    assert one.reached_s(1, T0) == T0
+    one.on_down(2)
+    assert one.reached_s(1, T0) is None
+
+
 def test_a_peer_whose_process_is_gone_is_not_heard_any_more() -> None:
     one = connectivity()
     one.on_ack(2, ack(one.begin_round(MINE, 0, 1, T0, Effects())))

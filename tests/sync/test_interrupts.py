@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,29 +11,9 @@ from paxoskv import sync
 from paxoskv.errors import PaxoskvError
 from paxoskv.sync.thread import LoopThread
 from tests.client.fake import FakeNode, hold
-from tests.sync.kit import await_held, await_true
+from tests.sync.kit import await_held, await_true, interrupt_when
 
 NOTICED_WITHIN_S = 20.0
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Python's own handler of Ctrl-C, whoever runs the tests. Only in the main thread, where signals arrive."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupt_when(ready: Callable[[], None]) -> threading.Thread:
-    """Press Ctrl-C as soon as `ready` returns."""
-
-    def press() -> None:
-        ready()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
 
 
 def test_an_interrupt_that_wakes_nobody_is_noticed_all_the_same(node: FakeNode, fakes: LoopThread) -> None:

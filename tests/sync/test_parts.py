@@ -13,8 +13,7 @@ import paxoskv
 from paxoskv import ops, sync
 from paxoskv.sync.thread import LoopThread
 from tests.client.fake import FakeNode
-from tests.sync.kit import await_true
-from tests.sync.test_interrupts import interrupt_when
+from tests.sync.kit import await_true, interrupt_when
 
 PATIENCE_S = 60.0
 

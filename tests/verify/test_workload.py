@@ -150,14 +150,16 @@ class Memory:
         self._store.values[key] = (value, self._store.revision)
 
 
-async def work(store: Store, *, clients: int = 4, operations: int = 3000) -> tuple[Workload, HistoryWriter]:
-    """Let some clients do about so many operations."""
+async def work(
+    store: Store, *, clients: int = 4, operations: int = 3000, until: Callable[[Workload], bool] = lambda workload: True
+) -> tuple[Workload, HistoryWriter]:
+    """Let some clients do about so many operations, or more if `until` does not hold by then."""
     history = HistoryWriter()
     workload = Workload(history, seed=5, make_client=store.connect)
     stop = asyncio.Event()
 
     async def end() -> None:
-        await eventually(lambda: workload.recorder.operations >= operations, 120.0)
+        await eventually(lambda: workload.recorder.operations >= operations and until(workload), 120.0)
         stop.set()
 
     async with asyncio.TaskGroup() as group:
@@ -212,7 +214,7 @@ async def test_accounts_hold_nothing_together_unless_a_transaction_is_torn() -> 
                 super().__setitem__(key, value)
 
     store.values = Torn()
-    workload, history = await work(store)
+    workload, history = await work(store, until=lambda workload: bool(workload.unbalanced))
     assert workload.unbalanced
     assert judge(history.operations()).acceptable is False
 
