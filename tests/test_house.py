@@ -23,7 +23,7 @@ TOP_LEVEL = {"pyproject.toml", "README.md", "LICENSE", "Makefile", "paxoskv", "t
 FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 700
 INDEX_OR_WORKPLACE = re.compile(
-    r"(?:https?|file):/{2}\S*(?:/simple\b|pypi)|\bpypi\.org|files\.pythonhosted|--(?:extra-)?index-url|(?<![\w.])/work/"
+    r"(?:https?|file):/{2}\S*(?:/simple\b|pypi)|\bpypi\.org|files\.pythonhosted|--(?:extra-)?index-url|(?<![\w.])/(?:work\w*|home|Users|root)/"
 )
 
 
@@ -59,7 +59,9 @@ def test_no_file_names_a_package_index_or_somebodys_workplace(tracked: list[Path
         "pip install -i https://mirror.example/simple paxoskv",
         "see https://pypi.org/project/paxoskv",
         "pip install --extra-index-url $URL",
-        "cd /work/main",
+        "cd /workspace/paxoskv",
+        "cd /home/somebody/paxoskv",
+        "cd /root/paxoskv",
     ],
 )
 def test_the_search_for_indexes_and_workplaces_finds_them(line: str) -> None:

@@ -79,9 +79,6 @@ class _Outbound(FrameStream):
         if not self.closed.done():
             self.closed.set_result(reason)
 
-    def refusal(self, reason: str) -> bytes | None:
-        return None
-
 
 def _look_at(welcome: asyncio.Future[Card]) -> None:
     """A failure that came after the dialler gave up is nobody's concern any more."""

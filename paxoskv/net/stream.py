@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from abc import ABC, abstractmethod
 from typing import cast
 
 from paxoskv.net.frames import FrameError, FrameReader, frame
@@ -18,7 +19,7 @@ FLUSH_BYTES = 64 << 10
 """Frames of one turn of the loop leave in one write, or in several of about this size."""
 
 
-class FrameStream(asyncio.Protocol):
+class FrameStream(asyncio.Protocol, ABC):
     """Cuts what arrives into payloads, writes frames, and closes with a reason.
 
     A subclass handles `on_payload` and `on_closed`. Anything wrong with the bytes closes this connection and
@@ -41,17 +42,17 @@ class FrameStream(asyncio.Protocol):
 
     # For subclasses
 
+    @abstractmethod
     def on_payload(self, payload: bytes) -> None:
         """A frame arrived."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_closed(self, reason: str) -> None:
         """The connection is gone; called once, only after it was made."""
-        raise NotImplementedError
 
     def refusal(self, reason: str) -> bytes | None:
         """Return the last payload for the other side before a close by our fault-finding, None for silence."""
-        raise NotImplementedError
+        return None
 
     def on_turn(self) -> None:
         """A turn in which something was sent is over."""

@@ -38,26 +38,23 @@ class Freshness:
         """A slot was applied."""
         self._applied_s = self._clock()
 
-    def on_timer(self) -> None:
-        """Some milliseconds have passed: note what a leader knows, who forgets whom it heard once they are gone."""
-        self._look()
-
-    def age_ms(self) -> int | None:
-        """Return how long ago the applied state was all that was committed, None if it never was since the start."""
-        self._look()
-        return None if self._fresh_s is None else max(0, int((self._clock() - self._fresh_s) * 1000))
-
-    def since_applied_ms(self) -> int:
-        """Return how long ago a slot was applied here last: log time has stood still since."""
-        return max(0, int((self._clock() - self._applied_s) * 1000))
-
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Note when the applied state was the newest: from time to time, for a leader forgets peers that are gone."""
         applied_slot = self._engine.machine.applied_slot
         while self._words and self._words[0][0] <= applied_slot:
             self._note(self._words.popleft()[1])
         reached_s = self._engine.replica.reached_s(applied_slot, self._clock())
         if reached_s is not None:
             self._note(reached_s)
+
+    def age_ms(self) -> int | None:
+        """Return how long ago the applied state was all that was committed, None if it never was since the start."""
+        self.look()
+        return None if self._fresh_s is None else max(0, int((self._clock() - self._fresh_s) * 1000))
+
+    def since_applied_ms(self) -> int:
+        """Return how long ago a slot was applied here last: log time has stood still since."""
+        return max(0, int((self._clock() - self._applied_s) * 1000))
 
     def _note(self, fresh_s: float) -> None:
         self._fresh_s = fresh_s if self._fresh_s is None else max(self._fresh_s, fresh_s)

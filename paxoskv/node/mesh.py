@@ -12,7 +12,7 @@ from paxoskv.net.link import PeerLink
 from paxoskv.net.peering import Card, Refused, decode_card, encode_refusal
 from paxoskv.net.protocol import ProtocolError
 from paxoskv.net.stream import FrameStream
-from paxoskv.node.answers import Waiter
+from paxoskv.node.answers import Sink, Waiter
 from paxoskv.node.introductions import Introductions
 from paxoskv.node.supervisor import Supervisor
 from paxoskv.paxos.ballot import NodeId
@@ -57,7 +57,7 @@ class Mesh:
         self._links: dict[NodeId, PeerLink] = {}
         self._inbound: dict[NodeId, Inbound] = {}
         self._strangers: dict[Inbound, None] = {}
-        self._sinks: dict[NodeId, _PeerSink] = {}
+        self._sinks: dict[NodeId, Sink] = {}
         self._last: tuple[Message | None, bytes] = (None, b"")
 
     def connect(self, events: PeerEvents) -> None:

@@ -80,7 +80,7 @@ class Service:
 
     def on_timer(self) -> None:
         """Some milliseconds have passed."""
-        self.freshness.on_timer()
+        self.freshness.look()
         self.proposals.on_timer()
         self.forwards.on_timer()
         self.waits.on_timer()

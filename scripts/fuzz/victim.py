@@ -149,7 +149,7 @@ class Ears(Mesh):
         return False
 
     def on_payload(self, peer: int, payload: bytes) -> None:
-        self._sinks.setdefault(peer, _Nowhere())  # type: ignore[arg-type]
+        self._sinks.setdefault(peer, _Nowhere())
         super().on_payload(peer, payload)
 
 

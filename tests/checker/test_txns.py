@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Sequence
 from html import unescape
+from typing import Any
 
 import pytest
 
@@ -169,7 +170,7 @@ def _any_answer(rng: random.Random, deed: Deed) -> bytes | Told | None:
         (3, {"slot": 2}, "slot"),
     ],
 )
-def test_the_order_of_revisions_covers_transactions(place: int, change: dict[str, object], kind: str) -> None:
+def test_the_order_of_revisions_covers_transactions(place: int, change: dict[str, Any], kind: str) -> None:
     deeds = [
         Deed(0, TXN, b"", transfer(A, B, 5), 0, 1, Told(True, (b"-5", b"5", b"-5")), revision=1, slot=1),
         Deed(0, INCR, A, b"5", 2, 3, b"0", revision=2, slot=2),
@@ -177,7 +178,7 @@ def test_the_order_of_revisions_covers_transactions(place: int, change: dict[str
         Deed(0, TXN, b"", BOTH, 6, 7, seen(b"0", None), revision=3, slot=4),
     ]
     assert judge(written(deeds)).acceptable is True
-    deeds[place] = deeds[place]._replace(**change)  # type: ignore[arg-type]
+    deeds[place] = deeds[place]._replace(**change)
     if kind == "wrong reply":
         deeds[place] = deeds[place]._replace(told=seen(b"0", b"5"))
     kinds = {disorder.kind for disorder in judge(written(deeds)).revisions.disorders}

@@ -274,26 +274,26 @@ class Cluster:
     async def leader(self, among: Iterable[int] | None = None) -> NodeProcess:
         """Wait until one node leads and a majority follows it; return it. among: nodes to ask, all if None."""
         asked = [self[number] for number in among] if among is not None else list(self)
-        return await eventually(lambda: self._elected(asked, self.majority), START_TIMEOUT_S, "a leader")
+        return await eventually(lambda: self._elected(asked), START_TIMEOUT_S, "a leader")
 
     async def followers(self) -> list[NodeProcess]:
         """Wait for a leader that every node which answers follows; return the other nodes.
 
         A node that has not heard of a leader yet turns a write down, and a client without retries hears it.
         """
-        leader = await eventually(lambda: self._elected(list(self), len(self.nodes)), START_TIMEOUT_S, "followers")
+        leader = await eventually(lambda: self._elected(list(self), by_all=True), START_TIMEOUT_S, "followers")
         return [node for node in self if node is not leader]
 
-    async def _elected(self, asked: Sequence[NodeProcess], follow_min: int) -> NodeProcess | None:
-        """Return who leads, followed by `follow_min` nodes or all that answer, and by a majority; None if nobody is."""
+    async def _elected(self, asked: Sequence[NodeProcess], *, by_all: bool = False) -> NodeProcess | None:
+        """Return who leads, followed by a majority; by_all: and by every node that answers. None if nobody is."""
         told = [status for node in asked if (status := await node.try_status())]
         leading = [status for status in told if status["role"] == "leader"]
         if not leading:
             return None
         best = max(leading, key=lambda status: tuple(status["ballot"]))
         follow = sum(status["leader"] == best["node"] for status in told)
-        needed = max(self.majority, min(follow_min, len(told)))
-        return self[best["node"]] if follow >= needed else None
+        enough = follow >= self.majority and (not by_all or follow == len(told))
+        return self[best["node"]] if enough else None
 
     async def agreement(self, within_s: float = 60.0) -> tuple[int, str]:
         """Wait until all nodes answer and have applied the same log; return (applied_slot, digest).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from paxoskv.net import codec
@@ -78,7 +79,7 @@ def hasty_restart(scene: Scene, rng: Random) -> None:
     scene.later(strike_s, lambda: scene.cut(around, "drop"))
     for node in witnesses:
         scene.later(strike_s, node.kill)
-        scene.later(strike_s + 0.001, lambda node=node: scene.cluster.start_again(node))  # type: ignore[misc]
+        scene.later(strike_s + 0.001, partial(scene.cluster.start_again, node))
     scene.later(strike_s + timeout_s * rng.uniform(1.0, 4.0), lambda: scene.restore(around))
 
 
@@ -95,7 +96,7 @@ def rotten_votes(scene: Scene, rng: Random) -> None:
     sound = [node for node in nodes if not _rot_open_vote(scene, node, rng)]
     for node in nodes:
         late_s = rng.choice((0.5, 2.0, 4.0)) if node in sound[:1] else 0.01
-        scene.later(late_s, lambda node=node: scene.cluster.start_again(node))  # type: ignore[misc]
+        scene.later(late_s, partial(scene.cluster.start_again, node))
     scene.while_it_lasts(scene.network.links(scene.ids), 4.0, _repeat_phase_1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -103,10 +104,11 @@ def replay(scene: Scene, rng: Random) -> None:
     for link in scene.some_links(rng):
         if link.frm in scene.ids and link.to in scene.ids:
             link.record = []
-            scene.later(rng.choice((0.1, 0.5)), lambda link=link: _play(scene, link, rng.choice((0.0, 0.3, 2.0))))  # type: ignore[misc]
+            scene.later(rng.choice((0.1, 0.5)), partial(_play, scene, link, rng))
 
 
-def _play(scene: Scene, link: Link, after_s: float) -> None:
+def _play(scene: Scene, link: Link, rng: Random) -> None:
+    after_s = rng.choice((0.0, 0.3, 2.0))
     recorded, link.record = link.record or [], None
 
     def again() -> None:

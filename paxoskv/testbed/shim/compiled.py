@@ -31,9 +31,9 @@ print(time.time())
 
 @dataclass(frozen=True, slots=True)
 class Shim:
-    """The compiled library, or why there is none. trouble: None if `library` works here."""
+    """The compiled library, or why there is none. trouble: None if it works here."""
 
-    library: Path
+    shared_object: Path
     trouble: str | None
 
     def environment(self, page: Path, directory: Path, durable: Path | None = None) -> dict[str, str]:
@@ -44,7 +44,7 @@ class Shim:
         if self.trouble is not None:
             return {}
         chosen = {
-            "LD_PRELOAD": str(self.library),
+            "LD_PRELOAD": str(self.shared_object),
             "PAXOSKV_SHIM_PAGE": str(page),
             "PAXOSKV_SHIM_DIRECTORY": str(directory),
         }
